@@ -1,7 +1,20 @@
-"""What is asked: terms, a filter, and their forms as command-line words, text and JSON."""
+"""What is asked: terms, a filter, and their forms as command-line words and JSON."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import difflib
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from findalike.errors import QueryError
 from findalike.filters import (
     FACTS,
     And,
@@ -19,9 +32,11 @@ from findalike.filters import (
     parse_filter,
     render,
 )
+from findalike.types import Box, Pixels, Vector
 
 __all__ = [
     "FACTS",
+    "MAX_K",
     "And",
     "Compare",
     "Filter",
@@ -32,8 +47,372 @@ __all__ = [
     "Literal_",
     "Not",
     "Or",
+    "Query",
+    "Region",
+    "Term",
+    "TermKind",
     "bind",
     "evaluate",
+    "from_json",
     "parse_filter",
+    "parse_region",
+    "parse_term",
     "render",
+    "to_json",
 ]
+
+TermKind = Literal["image", "asset", "text", "vector"]
+
+MAX_K = 10_000
+"""The most hits that one query may ask for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """One thing to look for, or with a negative weight to look away from.
+
+    `what` is, for an `image`, a path, the bytes of a picture file, or upright RGB pixels (height, width, 3)
+    of uint8; for an `asset` its id; for a `text` the words; for a `vector` its numbers, of shape (dim,).
+    `box` is the part of the picture that counts. Raises QueryError.
+    """
+
+    what: str | bytes | Pixels | Vector
+    kind: TermKind = "image"
+    box: Box | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in _CHECKS:
+            raise QueryError(f"kind is {self.kind!r}, but it must be one of {', '.join(_CHECKS)}")
+        object.__setattr__(self, "what", _CHECKS[self.kind](self.what))
+        object.__setattr__(self, "weight", _checked_weight(self.weight))
+        if self.box is not None:
+            if self.kind not in ("image", "asset"):
+                raise QueryError(f"a box marks a part of a picture; a {self.kind} has none")
+            object.__setattr__(self, "box", _checked_box(self.box))
+
+    @property
+    def label(self) -> str:
+        """A few words that name the term in reasons and on a contact sheet."""
+        if not isinstance(self.what, str):
+            return "picture" if self.kind == "image" else "vector"
+        if self.kind == "image":
+            return os.path.basename(self.what) or self.what  # noqa: PTH119
+        return f"id:{self.what}" if self.kind == "asset" else self.what
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Term) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        what = self.what
+        known = (what.shape, what.tobytes()) if isinstance(what, np.ndarray) else what
+        return self.kind, known, self.box, self.weight
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Terms to rank by, a filter to pass, or both.
+
+    `k` is from 1 to 10,000; `min_score`, in 0..1, leaves out weaker hits; `encoder` names the space, or
+    None for the library's own choice; `include_self` keeps the asset that a term is. Raises QueryError.
+    """
+
+    terms: tuple[Term, ...] = ()
+    where: str | Filter | None = None
+    encoder: str | None = None
+    k: int = 20
+    min_score: float = 0.0
+    include_self: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", tuple(self.terms))
+        if isinstance(self.where, str):
+            parse_filter(self.where)
+        if not self.terms and self.where is None:
+            raise QueryError("the query is empty; give a picture, an id, a text or a filter")
+        if isinstance(self.k, bool) or not isinstance(self.k, int) or not 1 <= self.k <= MAX_K:
+            raise QueryError(f"k is {self.k!r}, but it must be a whole number from 1 to {MAX_K:,}")
+        if not _is_number(self.min_score) or not 0 <= self.min_score <= 1:
+            raise QueryError(f"min_score is {self.min_score!r}, but it must be from 0 to 1")
+
+    def filter(self, columns: Mapping[str, Kind]) -> Filter | None:
+        """`where` as a tree bound to the columns of a library. Raises QueryError."""
+        if self.where is None:
+            return None
+        return parse_filter(self.where, columns) if isinstance(self.where, str) else bind(self.where, columns)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _checked_weight(weight: float) -> float:
+    if not _is_number(weight) or not math.isfinite(weight) or weight == 0:
+        raise QueryError(f"weight is {weight!r}, but it must be a finite number other than 0")
+    return float(weight)
+
+
+def _checked_box(box: Box) -> Box:
+    shown = f"box is {box!r}"
+    if not isinstance(box, tuple | list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise QueryError(f"{shown}, but it must be four numbers: left, top, right, bottom")
+    left, top, right, bottom = map(float, box)
+    if not all(0 <= edge <= 1 for edge in (left, top, right, bottom)):
+        raise QueryError(f"{shown}, but its edges must be from 0 to 1, fractions of the picture")
+    if left >= right or top >= bottom:
+        raise QueryError(f"{shown}, but left must be less than right, and top less than bottom")
+    return left, top, right, bottom
+
+
+def _checked_image(what: object) -> str | bytes | Pixels:
+    if isinstance(what, os.PathLike):
+        what = os.fspath(what)
+    if isinstance(what, bytearray | memoryview):
+        what = bytes(what)
+    if isinstance(what, str | bytes):
+        if not what:
+            raise QueryError("the picture is empty; give a path, or the bytes of a picture file")
+        return what
+    if not isinstance(what, np.ndarray) or what.dtype != np.uint8 or what.ndim != 3 or what.shape[2] != 3:
+        found = f"{what.dtype} of shape {what.shape}" if isinstance(what, np.ndarray) else type(what).__name__
+        raise QueryError(
+            f"a picture is a path, bytes, or RGB pixels (height, width, 3) of uint8, not {found}"
+        )
+    if not what.size:
+        raise QueryError(f"the picture has no pixels: its shape is {what.shape}")
+    return what
+
+
+def _checked_words(what: object) -> str:
+    if not isinstance(what, str) or not what.strip():
+        raise QueryError(f"expected some text, not {what!r}")
+    return what
+
+
+def _checked_vector(what: object) -> Vector:
+    try:
+        vector = np.array(what, np.float32)
+    except (TypeError, ValueError):
+        raise QueryError(f"a vector is a list of numbers, not {type(what).__name__}") from None
+    if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
+        raise QueryError("a vector has one dimension, finite numbers, and is not all zero")
+    vector.flags.writeable = False
+    return vector
+
+
+_CHECKS = {
+    "image": _checked_image,
+    "asset": _checked_words,
+    "text": _checked_words,
+    "vector": _checked_vector,
+}
+
+
+# Command-line words
+
+_WEIGHTED = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?):(.+)", re.DOTALL)
+_FILE_ENDING = re.compile(
+    r"\.(?:jpe?g|jfif|png|gif|bmp|tiff?|webp|heic|heif|avif|jp2|ico|p[bgnp]m|mp4|m4v|mov|avi|mkv|webm)\Z",
+    re.IGNORECASE,
+)
+
+
+def parse_term(text: str) -> Term:
+    """A term of the command line: a picture file, `id:…`, or words; `0.5:` before it is its weight.
+
+    The name of a file that is there always wins, also over a weight. What looks like a path and is not
+    there is an error, since a mistyped path would else be searched for as words; `text:` before words says
+    that they are words. Raises QueryError.
+    """
+    weighted = _WEIGHTED.fullmatch(text)
+    if weighted is None or os.path.exists(text):  # noqa: PTH110  (Path.exists raises on a long text)
+        return _parsed_term(text)
+    return replace(_parsed_term(weighted[2]), weight=_checked_weight(float(weighted[1])))
+
+
+def _parsed_term(text: str) -> Term:
+    path = os.path.expanduser(text)  # noqa: PTH111
+    if os.path.isfile(path):  # noqa: PTH113
+        if not os.access(path, os.R_OK):
+            raise QueryError(f"{text}: this file may not be read; check its permissions")
+        return Term(path)
+    if os.path.isdir(path):  # noqa: PTH112
+        raise QueryError(
+            f"{text}: this is a folder; name a picture in it, or write 'text:{text}' to search for the word"
+        )
+    kind, found, rest = text.partition(":")
+    if found and kind == "id":
+        return Term(rest.strip(), "asset")
+    if found and kind == "text":
+        return Term(rest.strip(), "text")
+    if text.startswith(("http://", "https://")):
+        raise QueryError(f"{text}: nothing is fetched from the network; save the picture and name the file")
+    if "/" in text or os.sep in text or _FILE_ENDING.search(text):
+        raise QueryError(f"{text}: there is no such file; was a text meant? Then write 'text:{text}'")
+    return Term(text, "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a picture as typed: in fractions of it, or in pixels of the upright picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    unit: Literal["fraction", "pixel"] = "fraction"
+
+    def resolve(self, width: int, height: int) -> Box:
+        """The region as fractions of a picture of that size. Raises QueryError when it reaches beyond."""
+        if self.unit == "fraction":
+            return self.left, self.top, self.right, self.bottom
+        if self.right > width or self.bottom > height:
+            right, bottom = f"{self.right:g}", f"{self.bottom:g}"
+            raise QueryError(
+                f"region reaches to {right},{bottom}, but the picture has {width} × {height} pixels"
+            )
+        return self.left / width, self.top / height, self.right / width, self.bottom / height
+
+
+def parse_region(text: str) -> Region:
+    """`left,top,right,bottom` in fractions 0..1 or percent; in pixels when a number is above 1."""
+    wanted = "write left,top,right,bottom, such as 0.1,0.2,0.5,0.6 or 10%,20%,50%,60%, or whole pixels"
+    words = [word.strip() for word in text.split(",")]
+    percent = [word.endswith("%") for word in words]
+    if len(words) != 4:
+        raise QueryError(f"region {text!r} has {len(words)} of 4 numbers; {wanted}")
+    if any(percent) and not all(percent):
+        raise QueryError(f"region {text!r} mixes percent with other numbers; {wanted}")
+    try:
+        edges = [float(word.rstrip("%")) / (100 if all(percent) else 1) for word in words]
+    except ValueError:
+        raise QueryError(f"region {text!r} is not four numbers; {wanted}") from None
+    if not all(math.isfinite(edge) and edge >= 0 for edge in edges):
+        raise QueryError(f"region {text!r} has an edge outside the picture; {wanted}")
+    if all(percent) and max(edges) > 1:
+        raise QueryError(f"region {text!r} has more than 100%; {wanted}")
+    if edges[0] >= edges[2] or edges[1] >= edges[3]:
+        raise QueryError(f"region {text!r} is empty: left must be less than right, and top less than bottom")
+    left, top, right, bottom = edges
+    return Region(left, top, right, bottom, "pixel" if max(edges) > 1 else "fraction")
+
+
+# JSON
+
+
+def to_json(query: Query) -> dict[str, Any]:
+    """The query as JSON values: `json.dumps` takes it, and `from_json` reads it back.
+
+    A filter becomes its text. Pixels and bytes become base64.
+    """
+    where = query.where if query.where is None or isinstance(query.where, str) else render(query.where)
+    values = {field.name: getattr(query, field.name) for field in fields(Query)}
+    return values | {"terms": [_term_to_json(term) for term in query.terms], "where": where}
+
+
+def _term_to_json(term: Term) -> dict[str, Any]:
+    what = term.what
+    value: dict[str, Any]
+    if isinstance(what, str):
+        value = {{"image": "path", "asset": "id", "text": "text"}[term.kind]: what}
+    elif isinstance(what, bytes):
+        value = {"image": base64.b64encode(what).decode()}
+    elif term.kind == "vector":
+        value = {"vector": [float(number) for number in what]}
+    else:
+        value = {"pixels": {"shape": list(what.shape), "data": base64.b64encode(what.tobytes()).decode()}}
+    return value | ({} if term.box is None else {"box": list(term.box)}) | {"weight": term.weight}
+
+
+def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
+    """The query of JSON values. Raises QueryError naming the field.
+
+    `paths=False` refuses terms that name a file: for a server, whose clients must not open its files.
+    """
+    values = dict(_object(data, "query", [field.name for field in fields(Query)]))
+    terms = values.get("terms", [])
+    if not isinstance(terms, list):
+        raise QueryError(f"terms is {type(terms).__name__}, but it must be a list of objects")
+    values["terms"] = tuple(_term_from_json(term, f"terms[{i}]", paths) for i, term in enumerate(terms))
+    for name, kind, words in (
+        ("where", str, "text"),
+        ("encoder", str, "text"),
+        ("include_self", bool, "true or false"),
+    ):
+        value = values.get(name)
+        if value is None:
+            values.pop(name, None)
+        elif not isinstance(value, kind):
+            raise QueryError(f"{name} is {value!r}, but it must be {words}")
+    return Query(**values)
+
+
+_WHAT: dict[str, TermKind] = {
+    "path": "image",
+    "image": "image",
+    "pixels": "image",
+    "id": "asset",
+    "text": "text",
+    "vector": "vector",
+}
+
+
+def _term_from_json(data: object, where: str, paths: bool) -> Term:
+    values = _object(data, where, [*_WHAT, "box", "weight"])
+    named = [name for name in _WHAT if name in values]
+    if len(named) != 1:
+        raise QueryError(
+            f"{where} has {' and '.join(named) or 'none'}, but it must have one of {', '.join(_WHAT)}"
+        )
+    name = named[0]
+    if name == "path" and not paths:
+        raise QueryError(
+            f"{where}.path: files are not opened by name here; send the picture as image, in base64"
+        )
+    try:
+        what = _READERS[name](values[name])
+    except (QueryError, ValueError) as error:
+        raise QueryError(f"{where}.{name}: {error}") from None
+    try:
+        return Term(cast(Any, what), _WHAT[name], values.get("box"), values.get("weight", 1.0))
+    except QueryError as error:
+        raise QueryError(f"{where}: {error}") from None
+
+
+def _object(data: object, where: str, names: list[str]) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise QueryError(f"{where} is {type(data).__name__}, but it must be an object")
+    for name in data:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, 1)
+            guess = f"; did you mean {near[0]!r}?" if near else ""
+            raise QueryError(f"{where}: there is no field {name!r}{guess} Fields: {', '.join(names)}")
+    return data
+
+
+def _bytes(data: object) -> bytes:
+    try:
+        return base64.b64decode(_checked_words(data), validate=True)
+    except binascii.Error as error:
+        raise QueryError(f"not base64: {error}") from None
+
+
+def _pixels(data: object) -> Pixels:
+    values = _object(data, "pixels", ["shape", "data"])
+    shape = values.get("shape")
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise QueryError(f"shape is {shape!r}, but it must be [height, width, 3]")
+    return np.frombuffer(_bytes(values.get("data")), np.uint8).reshape(shape)
+
+
+_READERS = {
+    "path": _checked_words,
+    "image": _bytes,
+    "pixels": _pixels,
+    "id": _checked_words,
+    "text": _checked_words,
+    "vector": _checked_vector,
+}
