@@ -1,0 +1,154 @@
+"""Where bytes are: a folder tree, an archive, a table of paths, a single file.
+
+A source of another kind registers an entry point of the group `findalike.sources`. Its name is a scheme:
+`findalike index s3://bucket/photos` asks the entry point `s3`. The object it names offers what `Scheme`
+lists, and its assets have uris that begin with the scheme.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from findalike import plugins
+from findalike import uri as uris
+from findalike.errors import ReadError, UsageError
+from findalike.sources import archive
+from findalike.sources.archive import ArchiveSource, release
+from findalike.sources.base import LIBRARY_MANIFEST, Options, Source, reason
+from findalike.sources.folder import Folder, SingleFile
+from findalike.sources.table import discover_table
+
+__all__ = [
+    "Options",
+    "Scheme",
+    "Source",
+    "discover",
+    "discover_table",
+    "exists",
+    "is_empty_or_missing",
+    "open_asset",
+    "release",
+]
+
+_GROUP = "findalike.sources"
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
+_WISHED = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in _WISHED)
+
+
+class Scheme(Protocol):
+    """What a plug-in source offers: the same four questions that this module answers for local files."""
+
+    def discover(self, path: str, options: Options) -> Source: ...
+
+    def open_asset(self, uri: str) -> BinaryIO: ...
+
+    def exists(self, uri: str) -> bool: ...
+
+    def is_empty_or_missing(self, root: str) -> bool: ...
+
+
+def discover(path: str | os.PathLike[str], options: Options | None = None) -> Source:
+    """The source for a folder, a zip or tar archive, or a single file. A leading `~` is the home folder.
+
+    Raises UsageError when nothing is there, or when it is a findalike library; ReadError when it cannot
+    be looked at.
+    """
+    options = options or Options()
+    given = os.fspath(path)
+    if scheme := _scheme(given):
+        return scheme.discover(given, options)
+    local = os.path.expanduser(given)  # noqa: PTH111  (Path drops a final dot and slash)
+    root = uris.from_path(local)
+    if not os.path.lexists(local):
+        raise UsageError(f"{given}: nothing is there; give the path of a folder, an archive or a picture")
+    try:
+        if not Path(local).is_dir():
+            with open_asset(root):
+                pass
+            return ArchiveSource(root, options) if archive.kind(local) else SingleFile(root)
+    except OSError as error:
+        raise ReadError(f"{given}: {reason(error)}") from error
+    except ReadError as error:
+        raise ReadError(f"{given}: {error}") from error
+    if (Path(local) / LIBRARY_MANIFEST).exists():
+        raise UsageError(f"{given}: is a findalike library; give a folder of pictures")
+    return Folder(root, options, archive.inside if options.archives else None)
+
+
+def open_asset(uri: str) -> BinaryIO:
+    """The bytes of a file or a member, from the start, to be closed by the caller (`with`).
+
+    Any thread may call it. Never waits for a pipe or a device. Raises ReadError, whose message does not
+    repeat the uri.
+    """
+    if scheme := _scheme(uri):
+        return scheme.open_asset(uri)
+    archive_uri, member = uris.split(uri)
+    path = uris.to_path(archive_uri)
+    return archive.open_member(path, member) if member else _open_file(path)
+
+
+def exists(uri: str) -> bool:
+    """Whether the file, or the member in its archive, is there. In doubt (no permission, a damaged
+    archive) it is: a sweep must not forget what it could not look for."""
+    if scheme := _scheme(uri):
+        return scheme.exists(uri)
+    archive_uri, member = uris.split(uri)
+    path = uris.to_path(archive_uri)
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    if not member or not regular:
+        return regular
+    return archive.holds(path, member)
+
+
+def is_empty_or_missing(root: str) -> bool:
+    """Whether a root is gone, cannot be read, or holds nothing at all: perhaps a drive is unplugged."""
+    if scheme := _scheme(root):
+        return scheme.is_empty_or_missing(root)
+    path = uris.to_path(root)
+    try:
+        if not Path(path).is_dir():
+            return Path(path).stat().st_size == 0
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except (OSError, ValueError):
+        return True
+
+
+def _open_file(path: str) -> BinaryIO:
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except (OSError, ValueError) as error:
+        if _is_special(path):
+            raise ReadError("is not a file with content (a folder, pipe, socket or device)") from error
+        raise ReadError(reason(error)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ReadError("is not a file with content (a folder, pipe, socket or device)")
+    return io.BufferedReader(io.FileIO(descriptor, "rb"))
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+
+
+def _scheme(uri: str) -> Scheme | None:
+    found = _SCHEME.match(uri)
+    if not found:
+        return None
+    scheme: Scheme = plugins.load(_GROUP, found[1])
+    return scheme
