@@ -18,7 +18,15 @@ LIBRARY_MANIFEST = "findalike.json"
 """A folder with a file of this name is a findalike library, and never a folder of pictures."""
 
 _SYSTEM_FOLDERS = frozenset(
-    "$recycle.bin|#recycle|system volume information|lost+found|@eadir|__macosx|node_modules".split("|")
+    {
+        "$recycle.bin",
+        "#recycle",
+        "@eadir",
+        "__macosx",
+        "lost+found",
+        "node_modules",
+        "system volume information",
+    }
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)

@@ -91,9 +91,9 @@ class Folder:
         status = entry.stat(follow_symlinks=False)
         if not self._options.hidden and getattr(status, "st_file_attributes", 0) & _HIDDEN:
             return
-        inside = self._opened(entry.path, relative, self._options) if self._opened and status.st_size else None
-        if inside is not None:
-            yield from inside
+        archive = self._opened(entry.path, relative, self._options) if self._opened else None
+        if archive is not None:
+            yield from archive
         elif self._options.wants(relative):
             yield asset(self._uri(relative), status)
 

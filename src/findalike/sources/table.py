@@ -155,8 +155,8 @@ def _checked(schema: pa.Schema, wanted: str | None, name: str) -> str:
         raise UsageError(f"{name}: {looked}; name one of these with --path-column: {', '.join(names)}")
     kind = schema.field(column).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        problem = f"the column {column!r} holds {kind}, not the text of paths; name another with --path-column"
-        raise UsageError(f"{name}: {problem}")
+        problem = f"the column {column!r} holds {kind}, not the text of paths"
+        raise UsageError(f"{name}: {problem}; name another with --path-column")
     return column
 
 

@@ -1,0 +1,6 @@
+"""Bytes to pictures: RGB, upright, with their origin."""
+
+from findalike.decode.image import PIXEL_BUDGET, Decoded, decode, thumbnail
+from findalike.decode.media import looks_like_picture, sniff
+
+__all__ = ["PIXEL_BUDGET", "Decoded", "decode", "looks_like_picture", "sniff", "thumbnail"]
