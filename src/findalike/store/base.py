@@ -7,10 +7,15 @@ store as the oracle.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+
+from findalike.errors import LibraryMismatch, UsageError
 from findalike.query import Filter, Kind
 from findalike.types import Asset, Card, Failure, Match, Row, Vector
 
@@ -24,7 +29,8 @@ class Batch:
 
     All of it is durable when `Store.write` returns. Assets go last, so that an asset that is there always
     has its rows and its thumbnail, and a run that is killed leaves at most orphans, never holes.
-    An asset that is written clears the failure of its uri.
+    An asset that is written clears the failure of its uri. Rows and thumbnails whose asset is neither in the
+    batch nor in the store are orphans: they never count, and the next write may drop them.
     """
 
     assets: Sequence[Asset] = ()
@@ -72,11 +78,13 @@ class Store(Protocol):
     def write(self, batch: Batch) -> None:
         """Upsert a batch. New metadata columns are added; an integer column widens to number when a float
         comes; any other value of another kind raises UsageError naming column, both kinds and the uri.
-        Rows of an asset in a space replace all earlier rows of that asset in that space."""
+        Rows of an asset in a space replace all earlier rows of that asset in that space. Metadata that is
+        null or NaN is not kept."""
         ...
 
     def update(self, assets: Sequence[Asset]) -> None:
-        """Change uri, size, modified and metadata of assets that are there; vectors stay."""
+        """Change uri, size, modified and the whole metadata of assets that are there; vectors stay, and so do
+        media and sha256. Assets that are not there are left out."""
         ...
 
     def remove(self, asset_ids: Iterable[str]) -> int:
@@ -127,3 +135,87 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def check_card(known: Mapping[str, Card], card: Card) -> bool:
+    """Whether a card has to be kept: its space is new, or what may be refined was (its calibration, say).
+
+    Raises LibraryMismatch when the space was made by another card.
+    """
+    if card.space not in known:
+        return True
+    was, now = card_to_json(known[card.space]), card_to_json(card)
+    for name in ("dim", "metric", "preprocessing", "pooling", "sha256"):
+        if was[name] != now[name]:
+            raise LibraryMismatch(
+                f"space {card.space!r} was made with {name} {was[name]!r}, but the encoder now has "
+                f"{now[name]!r}; use the encoder of then, or index into a new library"
+            )
+    return was != now
+
+
+def card_to_json(card: Card) -> dict[str, Any]:
+    """A card as JSON holds it: tuples are lists."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(card)))
+    return values
+
+
+def card_from_json(values: Mapping[str, Any]) -> Card:
+    """The card again; fields of a later version of findalike are left out."""
+    known = {f.name: values[f.name] for f in dataclasses.fields(Card) if f.name in values}
+    known["modalities"] = tuple(known.get("modalities", ("image",)))
+    known["calibration"] = tuple((float(x), float(y)) for x, y in known.get("calibration", ()))
+    return Card(**known)
+
+
+def check_rows(cards: Mapping[str, Card], rows: Mapping[str, Sequence[Row]]) -> None:
+    """Raises LibraryMismatch for rows of a space that is not there or vectors of another dim."""
+    for space, several in rows.items():
+        dim = card_of(cards, space).dim
+        for row in several:
+            if row.vector.shape != (dim,):
+                raise LibraryMismatch(
+                    f"row {row.id} has shape {row.vector.shape}, but space {space!r} holds ({dim},)"
+                )
+
+
+def card_of(cards: Mapping[str, Card], space: str) -> Card:
+    """The card of a space. Raises LibraryMismatch when the library has no such space."""
+    if space not in cards:
+        raise LibraryMismatch(f"the library has no space {space!r}; it has {', '.join(cards) or 'none yet'}")
+    return cards[space]
+
+
+def unit(vector: Vector, card: Card) -> Vector:
+    """A query vector of unit length. Raises LibraryMismatch for another dim, UsageError for a vector that
+    has no direction."""
+    if np.shape(vector) != (card.dim,):
+        raise LibraryMismatch(
+            f"the query has shape {np.shape(vector)}, but space {card.space!r} holds ({card.dim},)"
+        )
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise UsageError("the query vector has no direction: it is zero or holds what is not a number")
+    return np.asarray(vector / length, np.float32)
+
+
+def orphan_problems(
+    assets: set[str], encoded: Mapping[str, set[str]], thumbnails: set[str]
+) -> list[Problem]:
+    """What is wrong between these sets of asset ids; `encoded` by space.
+
+    An asset may rightly lack rows in one space (a picture without faces), but not in all of them.
+    """
+    found = []
+    for space, ids in encoded.items():
+        if orphans := len(ids - assets):
+            found.append(Problem("orphan rows", f"rows in {space} of assets that are gone", orphans, True))
+    if orphans := len(thumbnails - assets):
+        found.append(Problem("orphan thumbnails", "thumbnails of assets that are gone", orphans, True))
+    if encoded and (bare := len(assets.difference(*encoded.values()))):
+        detail = "assets that no space has a row of: run findalike index on their folders again"
+        found.append(Problem("missing rows", detail, bare, False))
+    if missing := len(assets - thumbnails):
+        detail = "assets without a thumbnail: run findalike index on their folders again"
+        found.append(Problem("missing thumbnails", detail, missing, False))
+    return found

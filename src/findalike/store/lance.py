@@ -1,0 +1,370 @@
+"""The store of a library on disk: LanceDB inside one folder, beside a manifest.
+
+Tables: assets; thumbnails (inline ones would make every update 20 times slower); failures; and for each space
+the rows with a copy of the columns that filters name, so that one search filters and ranks. Measured choices
+are in docs/decisions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from findalike.errors import LibraryError, UsageError
+from findalike.query import Filter, Kind, bind
+from findalike.store import columns, lance_index, lance_records, lance_tables, manifest
+from findalike.store.base import (
+    Batch,
+    Problem,
+    Progress,
+    SpaceStatus,
+    card_of,
+    check_card,
+    check_rows,
+    orphan_problems,
+    unit,
+)
+from findalike.store.journal import Journal
+from findalike.store.lance_filter import ids_sql, storage_name, to_sql
+from findalike.types import Asset, Card, Failure, Match, Row, Vector
+
+_OWN = {
+    "assets": lance_records.ASSETS,
+    "thumbnails": lance_records.THUMBNAILS,
+    "failures": lance_records.FAILURES,
+}
+
+
+class LanceStore:
+    """A library in a folder. Mode `r` reads and creates nothing; `a` makes the library when it is missing.
+
+    Many processes may read while one writes; each answer sees what was committed when it was asked for. Of
+    several threads, one at a time may write. Processes must be spawned, not forked, once a store is open.
+
+    Raises LibraryMissing, LibraryMismatch for a newer format, and LibraryError for a path that is a file, a
+    folder of something else, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "a"] = "r") -> None:
+        self._path = Path(path)
+        self._writable = mode == "a"
+        with lance_tables.guarded(self._path):
+            if self._writable:
+                _make(self._path)
+            self._cards = manifest.read(self._path)
+            self._seen = _stamp(self._path)
+            self._tables = lance_tables.Tables(self._path)
+            self._journal = Journal(self._path)
+
+    def cards(self) -> Mapping[str, Card]:
+        if self._seen != (stamp := _stamp(self._path)):
+            self._cards, self._seen = manifest.read(self._path), stamp
+        return dict(self._cards)
+
+    def add_card(self, card: Card) -> None:
+        known = dict(self.cards())
+        if not check_card(known, card):
+            return
+        with self._writing():
+            name = lance_records.rows_table(card.space)
+            self._tables.create(name, lance_records.rows_schema(card))
+            self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
+            manifest.write(self._path, known | {card.space: card})
+
+    def columns(self) -> Mapping[str, Kind]:
+        with self._guarded():
+            return columns.visible(self._kinds())
+
+    def write(self, batch: Batch) -> None:
+        check_rows(self.cards(), batch.rows)
+        rows = [row for several in batch.rows.values() for row in several]
+        ids = {a.id for a in batch.assets} | {row.asset_id for row in rows} | set(batch.thumbnails)
+        with self._writing():
+            kinds = columns.grown(self._kinds(), batch.assets)
+            self._settle()
+            self._journal.note(ids)
+            self._widen_all(kinds)
+            assets = {a.id: replace(a, metadata=columns.kept(a.metadata, kinds)) for a in batch.assets}
+            owners = {**self._get(ids - set(assets)), **assets}
+            for space, several in batch.rows.items():
+                self._put_rows(space, several, owners)
+            lance_tables.upsert(
+                self._latest("thumbnails"), lance_records.thumbnails_to_arrow(batch.thumbnails), "asset_id"
+            )
+            self._put_assets(list(assets.values()))
+            self._put_failures([a.uri for a in batch.assets], batch.failures)
+            self._journal.note(ids - set(owners))
+
+    def update(self, assets: Sequence[Asset]) -> None:
+        with self._writing():
+            old = self._get(asset.id for asset in assets)
+            there = {asset.id: asset for asset in assets if asset.id in old}
+            kinds = columns.grown(self._kinds(), list(there.values()))
+            self._settle()
+            self._journal.note(there)
+            self._widen_all(kinds)
+            changed = [
+                replace(
+                    asset,
+                    media=old[i].media,
+                    sha256=old[i].sha256,
+                    metadata=columns.kept(asset.metadata, kinds),
+                )
+                for i, asset in there.items()
+            ]
+            self._put_assets(changed)
+            self._copy_facts(changed)
+            self._journal.note([])
+
+    def remove(self, asset_ids: Iterable[str]) -> int:
+        ids = sorted(set(asset_ids))
+        with self._writing():
+            self._settle()
+            self._journal.note(ids)
+            removed = len(self._get(ids))
+            lance_tables.delete(self._latest("assets"), "asset_id", ids)
+            self._drop_parts(ids)
+            self._journal.note([])
+        return removed
+
+    def clear_failures(self, uris: Iterable[str]) -> None:
+        with self._writing():
+            lance_tables.delete(self._latest("failures"), "uri", uris)
+
+    def failures(self) -> Sequence[Failure]:
+        with self._guarded():
+            table = self._latest("failures")
+            return lance_records.to_failures(lance_tables.select(table, table.schema.names))
+
+    def assets(self, where: Filter | None = None) -> Iterator[Asset]:
+        with self._guarded():
+            table = self._latest("assets")
+            for batch in lance_tables.scan(table, table.schema.names, self._condition(where, table)):
+                yield from lance_records.to_assets(batch)
+
+    def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
+        with self._guarded():
+            return self._get(asset_ids)
+
+    def find(self, uri: str) -> Asset | None:
+        with self._guarded():
+            table = self._latest("assets")
+            found = lance_tables.select_ids(table, table.schema.names, "uri", [uri])
+            return next(lance_records.to_assets(found), None)
+
+    def encoded(self, space: str) -> set[str]:
+        with self._guarded():
+            return self._ids(self._rows_of(space))
+
+    def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]:
+        with self._guarded():
+            table = self._latest("thumbnails")
+            found = lance_tables.select_ids(table, ["asset_id", "thumbnail"], "asset_id", asset_ids)
+            return dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
+
+    def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
+        with self._guarded():
+            table = self._rows_of(space)
+            names = lance_records.ROW_COLUMNS
+            return lance_records.to_rows(lance_tables.select_ids(table, names, "asset_id", asset_ids))
+
+    def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
+        target = unit(vector, card_of(self.cards(), space))
+        with self._guarded():
+            table = self._rows_of(space)
+            condition = self._without_orphans(self._condition(where, table))
+            index = lance_index.index_of(table)
+            passing = table.count_rows(condition) if condition else index.rows
+            k = min(k, passing)
+            if k < 1:
+                return []
+            found = lance_index.search(table, index, target, k, condition, passing)
+            return _best(found, target, k)
+
+    def count(self, where: Filter | None = None) -> int:
+        with self._guarded():
+            table = self._latest("assets")
+            return int(table.count_rows(self._condition(where, table)))
+
+    def status(self) -> Mapping[str, SpaceStatus]:
+        with self._guarded():
+            return {
+                space: lance_index.status(self._rows_of(space), card.dim)
+                for space, card in self.cards().items()
+            }
+
+    def check(self) -> Sequence[Problem]:
+        with self._guarded():
+            found = orphan_problems(
+                self._ids(self._latest("assets")),
+                {space: self._ids(self._rows_of(space)) for space in self.cards()},
+                self._ids(self._latest("thumbnails")),
+            )
+            for space, status in self.status().items():
+                if status.due:
+                    detail = f"{space}: findalike optimize would build {status.due}"
+                    found.append(Problem("index", detail, status.unindexed, False))
+            return found
+
+    def repair(self) -> Sequence[Problem]:
+        found = [problem for problem in self.check() if problem.repairable]
+        with self._writing():
+            self._settle()
+            assets = self._ids(self._latest("assets"))
+            parts = [self._rows_of(space) for space in self.cards()] + [self._latest("thumbnails")]
+            self._drop_parts(set().union(*(self._ids(table) for table in parts)) - assets)
+        return found
+
+    def optimize(self, progress: Progress = lambda _: None) -> None:
+        with self._writing():
+            self._settle()
+            for name in _OWN:
+                lance_index.compact(self._latest(name), name, progress)
+            for space, card in self.cards().items():
+                table = self._rows_of(space)
+                lance_index.compact(table, space, progress)
+                lance_index.refresh(table, card, progress)
+
+    def close(self) -> None:
+        self._tables.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with lance_tables.guarded(self._path):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if not self._writable:
+            raise UsageError(f"{self._path} was opened with mode='r'; open it with mode='a' to change it")
+        with self._guarded():
+            yield
+
+    def _latest(self, name: str) -> Any:
+        return self._tables.latest(name)
+
+    def _rows_of(self, space: str) -> Any:
+        card_of(self.cards(), space)
+        return self._latest(lance_records.rows_table(space))
+
+    def _kinds(self) -> dict[str, Kind]:
+        return lance_records.kinds_of(self._latest("assets").schema)
+
+    def _condition(self, where: Filter | None, table: Any) -> str | None:
+        """The filter as SQL over a table: rows tables have the columns of the asset table, under the same
+        names."""
+        if where is None:
+            return None
+        kinds = lance_records.kinds_of(table.schema)
+        return to_sql(bind(where, columns.visible(kinds)), kinds)
+
+    def _without_orphans(self, condition: str | None) -> str | None:
+        suspects = self._journal.read()
+        gone = sorted(suspects - set(self._get(suspects))) if suspects else []
+        if not gone:
+            return condition
+        kept = f"NOT ({ids_sql('asset_id', gone)})"
+        return f"{condition} AND {kept}" if condition else kept
+
+    def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
+        table = self._latest("assets")
+        found = lance_tables.select_ids(table, table.schema.names, "asset_id", asset_ids)
+        return {asset.id: asset for asset in lance_records.to_assets(found)}
+
+    def _ids(self, table: Any) -> set[str]:
+        return set(lance_tables.select(table, ["asset_id"]).column("asset_id").to_pylist())
+
+    def _put_rows(self, space: str, rows: Sequence[Row], owners: Mapping[str, Asset]) -> None:
+        table = self._rows_of(space)
+        once = list({row.id: row for row in rows}.values())
+        if once:
+            lance_tables.replace_rows(table, lance_records.rows_to_arrow(once, owners, table.schema))
+
+    def _put_assets(self, assets: Sequence[Asset]) -> None:
+        table = self._latest("assets")
+        if assets:
+            lance_tables.upsert(table, lance_records.assets_to_arrow(assets, table.schema), "asset_id")
+
+    def _put_failures(self, cleared: Sequence[str], failures: Sequence[Failure]) -> None:
+        table = self._latest("failures")
+        if cleared and table.count_rows():
+            lance_tables.delete(table, "uri", cleared)
+        once = {failure.uri: failure for failure in failures}
+        if once:
+            lance_tables.upsert(table, lance_records.failures_to_arrow(once.values()), "uri")
+
+    def _copy_facts(self, assets: Sequence[Asset]) -> None:
+        """Bring the filterable columns of these assets' rows into step."""
+        for space in self.cards():
+            table = self._rows_of(space)
+            lance_tables.change(table, lance_records.facts_to_arrow(assets, table.schema), "asset_id")
+
+    def _drop_parts(self, asset_ids: Iterable[str]) -> None:
+        ids = sorted(asset_ids)
+        for space in self.cards():
+            lance_tables.delete(self._rows_of(space), "asset_id", ids)
+        lance_tables.delete(self._latest("thumbnails"), "asset_id", ids)
+
+    def _settle(self) -> None:
+        """Mend what a killed writer left: rows whose asset never came go, others get its columns."""
+        suspects = self._journal.read()
+        if suspects:
+            there = self._get(suspects)
+            self._copy_facts(list(there.values()))
+            self._drop_parts(suspects - set(there))
+            self._journal.note([])
+
+    def _widen_all(self, kinds: Mapping[str, Kind]) -> None:
+        """Give all tables these columns; the asset table last: its columns are what filters may name."""
+        for name in [lance_records.rows_table(space) for space in self.cards()] + ["assets"]:
+            self._widen(name, kinds)
+
+    def _widen(self, name: str, kinds: Mapping[str, Kind]) -> None:
+        table = self._latest(name)
+        for column, kind in kinds.items():
+            if kind == "number":
+                lance_tables.widen(table, storage_name(column, "integer"), storage_name(column, "number"))
+        lance_tables.add_columns(table, [lance_records.field_of(*column) for column in kinds.items()])
+
+
+def _best(found: pa.Table, target: Vector, k: int) -> list[Match]:
+    rows = lance_records.to_rows(found)
+    similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
+    order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
+    return [Match(rows[i], float(similarities[i])) for i in order]
+
+
+def _make(path: Path) -> None:
+    """Make a library in a missing or empty folder, or finish one whose making was killed: the manifest comes
+    last."""
+    if (path / manifest.NAME).exists():
+        return
+    if path.exists() and not path.is_dir():
+        raise LibraryError(f"{path} is a file, but a library is a folder; name another path")
+    ours = {f"{name}.lance" for name in _OWN}
+    strange = [p.name for p in path.iterdir() if p.name not in ours] if path.exists() else []
+    if strange:
+        raise LibraryError(
+            f"{path} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    tables = lance_tables.Tables(path)
+    for name, schema in _OWN.items():
+        tables.create(name, schema)
+    manifest.write(path, {})
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes whenever the manifest is replaced."""
+    try:
+        status = (path / manifest.NAME).stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_ino)

@@ -1,0 +1,125 @@
+"""A filter tree as the SQL that Lance reads, and the storage names of columns.
+
+Column names are any text that a table's head may hold, so none of them is ever written into SQL: a metadata
+column is stored under its kind and its name with every byte but a-z and 0-9 escaped. That mapping needs no
+table of its own and can be read backwards. Literals are quoted here, in one place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from findalike.query import FACTS, And, Compare, Filter, In, IsNull, Kind, Like, Literal_, Not, Or
+from findalike.store.columns import INTEGERS
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
+_FACT_NAMES = {name: name for name in FACTS} | {"path": "uri"}
+_OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">="})
+
+
+def escaped(name: str) -> str:
+    """Text of a-z, 0-9 and `_` that stands for a name; `unescaped` gives the name back."""
+    return "".join(chr(byte) if byte in _PLAIN else f"_{byte:02x}" for byte in name.encode())
+
+
+def unescaped(text: str) -> str:
+    first, *rest = text.split("_")
+    return (first.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)).decode()
+
+
+def storage_name(name: str, kind: Kind) -> str:
+    """Where a metadata column is stored, such as `integer_year`."""
+    return f"{kind}_{escaped(name)}"
+
+
+def to_sql(where: Filter, stored: Mapping[str, Kind]) -> str:
+    """The condition that Lance reads. `where` is checked; `stored` has the metadata columns.
+
+    Null is neither true nor false, as in SQL, and conditions that are decided beforehand keep that: they
+    compare the column with itself.
+    """
+    match where:
+        case And(parts):
+            return "(" + " AND ".join(to_sql(part, stored) for part in parts) + ")" if parts else "true"
+        case Or(parts):
+            return "(" + " OR ".join(to_sql(part, stored) for part in parts) + ")" if parts else "false"
+        case Not(part):
+            return f"(NOT {to_sql(part, stored)})"
+        case IsNull(column):
+            return f"({_column(column, stored)} IS NULL)"
+        case Like(column, pattern):
+            return f"({_column(column, stored)} ILIKE {quoted(pattern.replace(chr(92), chr(92) * 2))})"
+        case Compare(column, operator, value):
+            return _compared(_column(column, stored), _kind(column, stored), operator, value)
+        case In(column, values):
+            name, kind = _column(column, stored), _kind(column, stored)
+            if not values:
+                return _decided(name, False)
+            return "(" + " OR ".join(_compared(name, kind, "=", value) for value in values) + ")"
+
+
+def ids_sql(column: str, ids: list[str]) -> str:
+    """The condition that a text column of our own holds one of these; false when there are none."""
+    return f"`{column}` IN ({', '.join(quoted(i) for i in ids)})" if ids else "false"
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _column(name: str, stored: Mapping[str, Kind]) -> str:
+    return f"`{storage_name(name, stored[name]) if name in stored else _FACT_NAMES[name]}`"
+
+
+def _kind(name: str, stored: Mapping[str, Kind]) -> Kind:
+    return stored[name] if name in stored else FACTS[name]
+
+
+def _compared(name: str, kind: Kind, operator: str, value: Literal_) -> str:
+    if operator not in _OPERATORS:
+        raise ValueError(f"{operator!r} is no comparison")
+    if kind in ("integer", "number") and isinstance(value, (int, float)):
+        return _compared_numbers(name, kind, operator, value)
+    return f"({name} {operator} {_literal(value)})"
+
+
+def _compared_numbers(name: str, kind: Kind, operator: str, value: float) -> str:
+    """Numbers compare by value: no literal is rounded to fit the column, and NaN equals nothing."""
+    if isinstance(value, float) and math.isnan(value):
+        return _decided(name, operator == "!=")
+    if kind == "number":
+        return f"({name} {operator} {_number(float(value))})"
+    low, high = INTEGERS.start, INTEGERS.stop - 1
+    if value < low or value > high:
+        below = value > high  # every value of the column is below the literal
+        return _decided(name, operator == "!=" or operator[0] == ("<" if below else ">"))
+    if value == int(value):
+        return f"({name} {operator} {int(value)})"
+    if operator in ("=", "!="):
+        return _decided(name, operator == "!=")
+    return f"({name} {'<=' if operator[0] == '<' else '>='} {math.floor(value) + (operator[0] == '>')})"
+
+
+def _decided(name: str, truth: bool) -> str:
+    """True or false for every value, and null for null."""
+    return f"({name} {'=' if truth else '!='} {name})"
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return f"CAST('{'-' if value < 0 else ''}Infinity' AS DOUBLE)"
+    return f"CAST('{value!r}' AS DOUBLE)"
+
+
+def _literal(value: Literal_) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    raise TypeError(type(value).__name__)

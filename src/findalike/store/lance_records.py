@@ -1,0 +1,196 @@
+"""Assets, rows, thumbnails and failures as Arrow tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from findalike.query import Kind
+from findalike.store import columns
+from findalike.store.lance_filter import escaped, storage_name, unescaped
+from findalike.types import Asset, Box, Card, Failure, Origin, Row
+
+_TIME = pa.timestamp("us", "UTC")
+_TYPES: dict[Kind, pa.DataType] = {
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "text": pa.string(),
+    "date": pa.date32(),
+    "time": _TIME,
+}
+_FACTS = [
+    pa.field("uri", pa.string()),
+    pa.field("name", pa.string()),
+    pa.field("folder", pa.string()),
+    pa.field("media", pa.string()),
+    pa.field("size", pa.int64()),
+    pa.field("modified", _TIME),
+]
+_ORIGIN = [
+    pa.field("part", pa.string()),
+    pa.field("box", pa.list_(pa.float64(), 4)),
+    pa.field("time", pa.float64()),
+    pa.field("label", pa.string()),
+]
+
+ASSETS = pa.schema([pa.field("asset_id", pa.string()), pa.field("sha256", pa.string()), *_FACTS])
+THUMBNAILS = pa.schema([pa.field("asset_id", pa.string()), pa.field("thumbnail", pa.binary())])
+FAILURES = pa.schema(
+    [
+        pa.field("uri", pa.string()),
+        pa.field("stage", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("modified", _TIME),
+    ]
+)
+ROW_COLUMNS = ["row_id", "asset_id", "part", "box", "time", "label", "vector"]
+"""What makes a `Row`, without the columns that its filters need."""
+
+
+def rows_schema(card: Card) -> pa.Schema:
+    """The table of a space: ids, origin and vector, and the facts that filters name."""
+    element = pa.float16() if card.dtype == "float16" else pa.float32()
+    ids = [pa.field("row_id", pa.string()), pa.field("asset_id", pa.string())]
+    return pa.schema([*ids, *_ORIGIN, pa.field("vector", pa.list_(element, card.dim)), *_FACTS])
+
+
+def rows_table(space: str) -> str:
+    """The name of the table that holds the rows of a space."""
+    return f"rows_{escaped(space)}"
+
+
+def kinds_of(schema: pa.Schema) -> dict[str, Kind]:
+    """The metadata columns of a table, by their own names. Where a column is being widened and both its
+    forms are there, the wider one counts."""
+    kinds: dict[str, Kind] = {}
+    for stored in schema.names:
+        kind, found, name = stored.partition("_")
+        if found and kind in _TYPES and kinds.get(unescaped(name)) != "number":
+            kinds[unescaped(name)] = cast(Kind, kind)
+    return kinds
+
+
+def field_of(name: str, kind: Kind) -> pa.Field:
+    return pa.field(storage_name(name, kind), _TYPES[kind])
+
+
+def assets_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
+    """Assets with these columns of an asset table; metadata must be admitted by `columns`."""
+    ids = {"asset_id": [a.id for a in assets], "sha256": [a.sha256 for a in assets]}
+    return _table({**ids, **_filterable(assets, kinds_of(schema))}, schema)
+
+
+def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
+    """The asset ids and the filterable columns that a rows table repeats."""
+    names = [n for n in schema.names if n not in ROW_COLUMNS or n == "asset_id"]
+    data = {"asset_id": [a.id for a in assets], **_filterable(assets, kinds_of(schema))}
+    return _table(data, pa.schema([schema.field(n) for n in names]))
+
+
+def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.Schema) -> pa.Table:
+    """Rows beside the columns of their assets; a row without an asset has nulls there."""
+    element = schema.field("vector").type.value_type.to_pandas_dtype()
+    flat = np.concatenate([row.vector for row in rows]).astype(element, copy=False)
+    data: dict[str, Any] = {
+        "row_id": [row.id for row in rows],
+        "asset_id": [row.asset_id for row in rows],
+        "part": [row.origin.part for row in rows],
+        "box": [list(row.origin.box) for row in rows],
+        "time": [row.origin.time for row in rows],
+        "label": [row.origin.label for row in rows],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), len(rows[0].vector)),
+    }
+    return _table({**data, **_filterable([owners.get(r.asset_id) for r in rows], kinds_of(schema))}, schema)
+
+
+def thumbnails_to_arrow(thumbnails: Mapping[str, bytes]) -> pa.Table:
+    return _table({"asset_id": list(thumbnails), "thumbnail": list(thumbnails.values())}, THUMBNAILS)
+
+
+def failures_to_arrow(failures: Iterable[Failure]) -> pa.Table:
+    several = list(failures)
+    data = {name: [getattr(failure, name) for failure in several] for name in FAILURES.names}
+    return _table(data, FAILURES)
+
+
+def to_assets(table: pa.Table | pa.RecordBatch) -> Iterator[Asset]:
+    kinds = kinds_of(table.schema)
+    stored = [(name, storage_name(name, kind)) for name, kind in kinds.items()]
+    for record in table.to_pylist():
+        metadata = {name: _value(record[column]) for name, column in stored if record[column] is not None}
+        yield Asset(
+            uri=record["uri"],
+            size=record["size"],
+            modified=record["modified"].astimezone(UTC),
+            id=record["asset_id"],
+            media=record["media"],
+            sha256=record["sha256"],
+            metadata=metadata,
+        )
+
+
+def to_rows(table: pa.Table) -> list[Row]:
+    """Rows with float32 vectors, whatever precision they are stored in."""
+    vectors = vectors_of(table)
+    records = table.select([n for n in ROW_COLUMNS if n != "vector"]).to_pylist()
+    return [
+        Row(
+            id=record["row_id"],
+            origin=Origin(
+                asset_id=record["asset_id"],
+                part=record["part"],
+                box=cast(Box, tuple(record["box"])),
+                time=record["time"],
+                label=record["label"],
+            ),
+            vector=vector,
+        )
+        for record, vector in zip(records, vectors, strict=True)
+    ]
+
+
+def to_failures(table: pa.Table) -> list[Failure]:
+    records = table.select(FAILURES.names).to_pylist()
+    return [Failure(**{**record, "modified": _value(record["modified"])}) for record in records]
+
+
+def vectors_of(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The vectors of a table of rows, of shape (rows, dim), as float32."""
+    column = table.column("vector").combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(len(table), -1)
+
+
+def _filterable(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:
+    facts = [columns.facts(asset) if asset else {} for asset in assets]
+    data: dict[str, list[Any]] = {
+        field.name: [fact.get("path" if field.name == "uri" else field.name) for fact in facts]
+        for field in _FACTS
+    }
+    for name, kind in kinds.items():
+        data[storage_name(name, kind)] = [asset.metadata.get(name) if asset else None for asset in assets]
+    return data
+
+
+def _table(data: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """A table of this schema; a column that the data lacks is null."""
+    length = len(next(iter(data.values())))
+    arrays = [
+        _array(data[field.name], field.type) if field.name in data else pa.nulls(length, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _value(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
