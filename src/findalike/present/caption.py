@@ -1,0 +1,130 @@
+"""The words that stand beside a picture, safe for a terminal, and what all forms take in."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from findalike import uri
+from findalike.types import WHOLE, Box, Hit, Value
+
+Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
+"""Pictures as JPEG bytes by asset id; an id without one is left out."""
+
+JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scripts and emoji need them
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One term of the query as it is shown: a picture as JPEG bytes, or words alone.
+
+    A negative weight is shown as "minus". `box` is the part of the picture that counted.
+    """
+
+    caption: str
+    weight: float = 1.0
+    thumbnail: bytes | None = None
+    box: Box | None = None
+
+    @property
+    def role(self) -> str:
+        """`query` or `minus`, and the weight where it is not one."""
+        word = "minus" if self.weight < 0 else "query"
+        return word if abs(self.weight) == 1 else f"{word} ({abs(self.weight):g})"
+
+
+def printable(text: str) -> str:
+    """The text with what could move a cursor, hide or reorder letters written as escapes.
+
+    Stray bytes of a path, which a uri keeps in U+F780 to U+F7FF, become `\\x80` to `\\xff`.
+    """
+    return "".join(c if c.isprintable() or c in JOINERS else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    point = ord(char)
+    if 0xF780 <= point <= 0xF7FF:
+        return f"\\x{point - 0xF700:02x}"
+    if 0xDC80 <= point <= 0xDCFF:
+        return f"\\x{point - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def name(hit: Hit) -> str:
+    """The file's own name, or that of the archive member."""
+    return printable(os.path.basename(hit.asset.uri) or hit.asset.uri)  # noqa: PTH119
+
+
+def folder(hit: Hit) -> str:
+    """What holds the file: a folder, or an archive and the folder in it."""
+    return printable(os.path.dirname(hit.asset.uri))  # noqa: PTH120
+
+
+def link(hit: Hit) -> str | None:
+    """The file as a `file:` address, percent-encoded; for a member, that of its archive."""
+    path = Path(uri.to_path(hit.asset.uri))
+    return path.as_uri() if path.is_absolute() else None
+
+
+def moment(seconds: float) -> str:
+    """`1:02:03`, or `2:03` under an hour."""
+    minutes, second = divmod(math.floor(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def part(hit: Hit) -> str:
+    """Where in the asset: empty for a whole picture, else such as `face`, `frame at 0:12`, `region (dog)`."""
+    origin = hit.origin
+    words = "" if origin.part == "whole" else origin.part
+    if origin.time is not None:
+        words = f"{words or 'frame'} at {moment(origin.time)}"
+    return f"{words} ({printable(origin.label)})".strip() if origin.label else words
+
+
+def box(hit: Hit) -> Box | None:
+    """The part of the picture that matched, when it is not all of it."""
+    return None if hit.origin.box == WHOLE else hit.origin.box
+
+
+def why(hit: Hit, most: int = 3) -> str:
+    """The terms that counted most, each with its similarity: `dog.jpg 0.82, minus night 0.31`."""
+    strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
+    terms = [
+        f"{'minus ' if reason.weight < 0 else ''}{printable(reason.term)} {reason.similarity:.2f}"
+        for reason in strongest
+    ]
+    return ", ".join([part(hit)] * bool(part(hit)) + terms)
+
+
+def pixels(hit: Hit) -> str:
+    """`4000 × 3000` when the metadata has width and height, else empty."""
+    width, height = hit.asset.metadata.get("width"), hit.asset.metadata.get("height")
+    return f"{width} × {height}" if isinstance(width, int) and isinstance(height, int) else ""
+
+
+def day(hit: Hit) -> str:
+    """The day the picture was taken, when the metadata has it under a usual name, else empty."""
+    for column in ("taken", "date", "datetime", "created"):
+        value = hit.asset.metadata.get(column)
+        if isinstance(value, date):
+            return value.isoformat()[:10]
+    return ""
+
+
+def plain(value: Value) -> bool | int | float | str | None:
+    """A metadata value as JSON can hold it: times in UTC with Z, days as ISO; NaN and infinite as None."""
+    if isinstance(value, datetime):
+        aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return aware.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
