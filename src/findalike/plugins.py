@@ -5,7 +5,9 @@ The one place that imports by name. Groups: `findalike.encoders`, `findalike.sto
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 from findalike.errors import ExtraMissing, FindalikeError, UsageError
@@ -30,6 +32,14 @@ def load(group: str, name: str) -> Any:
         extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
         package = entry.dist.name if entry.dist else "findalike"
         raise ExtraMissing(f"{name} needs {error.name or error}: pip install '{package}{extras}'") from error
+
+
+def on_use(module: str) -> ModuleType:
+    """A module of our own that is heavy to import, when it is needed. Raises ExtraMissing."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ExtraMissing(f"{module} needs {error.name or error}, which is not installed") from error
 
 
 def _registered(group: str) -> dict[str, EntryPoint]:

@@ -1,0 +1,62 @@
+"""The seam of an encoder: a card, and one method that turns pictures into vectors.
+
+What every encoder would otherwise repeat (batches, the check of shape and finiteness, unit length) lives in
+`encode`, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from findalike.errors import EncoderError
+from findalike.settings import Settings
+from findalike.types import Card, Picture, Vectors
+
+
+class Encoder(Protocol):
+    """A loaded model. Threads may call `encode_batch` at once."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
+        """One row for each picture, in order: shape (len(pictures), card.dim)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an entry point of the group `findalike.encoders` names: cards, the default first, and a loader.
+
+    The module that holds it is imported to list encoders, so it imports nothing heavy itself.
+    """
+
+    cards: tuple[Card, ...]
+    load: Callable[[Card, Settings], Encoder]
+
+
+def encode(encoder: Encoder, pictures: Sequence[Picture]) -> Vectors:
+    """Float32 vectors of shape (n, dim), of unit length when the card's metric is cosine.
+
+    Raises EncoderError when the encoder breaks its contract: wrong shape, or numbers that are not finite.
+    """
+    card = encoder.card
+    if not pictures:
+        return np.empty((0, card.dim), np.float32)
+    vectors = np.asarray(encoder.encode_batch(pictures), np.float32)
+    if vectors.shape != (len(pictures), card.dim):
+        raise EncoderError(f"{card.space} gave an array of {vectors.shape} for {len(pictures)} pictures of {card.dim} numbers")
+    if not np.isfinite(vectors).all():
+        raise EncoderError(f"{card.space} gave numbers that are not finite")
+    return unit(vectors) if card.metric == "cosine" else vectors
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Rows scaled to unit length; a row of zeros, which has no direction, stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: Vectors = vectors / np.maximum(length, np.float32(1e-12))
+    return scaled

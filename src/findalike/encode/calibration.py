@@ -1,0 +1,40 @@
+"""From cosine similarity to a score in 0..1, and the names of its bands.
+
+A score means the same for every encoder: each space maps its cosines so that the bands begin where they do.
+The maps are written by `training/calibrate_scores.py`, which says what each band was measured on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from findalike.types import Card
+
+BANDS: tuple[tuple[float, str], ...] = (
+    (0.95, "same picture"),
+    (0.85, "near copy"),
+    (0.70, "very similar"),
+    (0.50, "similar"),
+    (0.30, "loosely related"),
+    (0.0, "unrelated"),
+)
+"""The least score of each band, best first."""
+
+SIMILAR_FROM = BANDS[-2][0]
+"""Below this score nothing is similar."""
+
+CALIBRATIONS: dict[str, tuple[tuple[float, float], ...]] = {}
+
+
+def score(card: Card, cosine: float) -> float:
+    """The calibrated score of a cosine similarity, in 0..1; without calibration the cosine, if positive."""
+    points: Sequence[tuple[float, float]] = card.calibration or ((0.0, 0.0), (1.0, 1.0))
+    cosines, scores = zip(*points, strict=True)
+    return float(np.interp(cosine, cosines, scores))
+
+
+def band(score: float) -> str:
+    """The name of a score's band."""
+    return next(name for least, name in BANDS if score >= least)

