@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from findalike.query import FACTS, And, Compare, Filter, In, IsNull, Kind, Like, Literal_, Not, Or
-from findalike.store.columns import INTEGERS
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 _FACT_NAMES = {name: name for name in FACTS} | {"path": "uri"}
@@ -35,7 +34,7 @@ def storage_name(name: str, kind: Kind) -> str:
 
 
 def to_sql(where: Filter, stored: Mapping[str, Kind]) -> str:
-    """The condition that Lance reads. `where` is checked; `stored` has the metadata columns.
+    """The condition that Lance reads. `where` is bound; `stored` has the metadata columns of the table.
 
     Null is neither true nor false, as in SQL, and conditions that are decided beforehand keep that: they
     compare the column with itself.
@@ -86,17 +85,11 @@ def _compared(name: str, kind: Kind, operator: str, value: Literal_) -> str:
 
 
 def _compared_numbers(name: str, kind: Kind, operator: str, value: float) -> str:
-    """Numbers compare by value: no literal is rounded to fit the column, and NaN equals nothing."""
-    if isinstance(value, float) and math.isnan(value):
-        return _decided(name, operator == "!=")
+    """Numbers compare by value: no literal is rounded to fit the column."""
     if kind == "number":
-        return f"({name} {operator} {_number(float(value))})"
-    low, high = INTEGERS.start, INTEGERS.stop - 1
-    if value < low or value > high:
-        below = value > high  # every value of the column is below the literal
-        return _decided(name, operator == "!=" or operator[0] == ("<" if below else ">"))
-    if value == int(value):
-        return f"({name} {operator} {int(value)})"
+        return f"({name} {operator} CAST('{float(value)!r}' AS DOUBLE))"
+    if value == int(value):  # as text, because -2**63 written as a number is read as a float
+        return f"({name} {operator} CAST('{int(value)}' AS BIGINT))"
     if operator in ("=", "!="):
         return _decided(name, operator == "!=")
     return f"({name} {'<=' if operator[0] == '<' else '>='} {math.floor(value) + (operator[0] == '>')})"
@@ -105,12 +98,6 @@ def _compared_numbers(name: str, kind: Kind, operator: str, value: float) -> str
 def _decided(name: str, truth: bool) -> str:
     """True or false for every value, and null for null."""
     return f"({name} {'=' if truth else '!='} {name})"
-
-
-def _number(value: float) -> str:
-    if math.isinf(value):
-        return f"CAST('{'-' if value < 0 else ''}Infinity' AS DOUBLE)"
-    return f"CAST('{value!r}' AS DOUBLE)"
 
 
 def _literal(value: Literal_) -> str:

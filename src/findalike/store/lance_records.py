@@ -164,7 +164,7 @@ def vectors_of(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The vectors of a table of rows, of shape (rows, dim), as float32."""
     column = table.column("vector").combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, np.float32).reshape(len(table), -1)
+    return np.asarray(flat, np.float32).reshape(len(table), column.type.list_size)
 
 
 def _filterable(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:

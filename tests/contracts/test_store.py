@@ -1,0 +1,758 @@
+"""What every store must do. Each answer is held against plain Python or numpy over the same data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from findalike.errors import LibraryMismatch, QueryError, UsageError
+from findalike.query import And, Compare, Filter, In, IsNull, Like, Not, Or, parse_filter
+from findalike.store.base import Batch, Store
+from findalike.store.lance import LanceStore
+from findalike.store.memory import MemoryStore
+from findalike.types import Asset, Card, Failure, Metadata, Origin, Row, Vector
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda _: MemoryStore(),
+    "lance": lambda path: LanceStore(path / "library", mode="a"),
+}
+DIM = 16
+CARD = Card(name="cnn", revision="1", dim=DIM, preprocessing={"size": (224, 224)}, calibration=((0.0, 0.0),))
+SPACE = CARD.space
+SIMILARITY = 1e-5  # float32 sums in another order differ by this much at most
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = STORES[request.param](tmp_path)
+    made.add_card(CARD)
+    yield made
+    made.close()
+
+
+def asset(number: int, metadata: Metadata | None = None, uri: str = "") -> Asset:
+    return Asset(
+        uri=uri or f"/pictures/{number // 10}/img{number}.jpg",
+        size=1000 + number,
+        modified=datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=number, microseconds=number),
+        id=f"asset{number:05d}",
+        media="image/png" if number % 3 else "image/jpeg",
+        sha256=f"{number:064x}",
+        metadata=metadata or {},
+    )
+
+
+def vectors(count: int, seed: int = 0, dim: int = DIM) -> np.ndarray[Any, np.dtype[np.float32]]:
+    raw = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
+    return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True), np.float32)
+
+
+def row(of: Asset, vector: Vector, part: int = 0) -> Row:
+    return Row(f"{of.id}#{part}", Origin(of.id), vector)
+
+
+def batch(assets: list[Asset], seed: int = 0) -> Batch:
+    several = vectors(len(assets), seed)
+    return Batch(
+        assets=assets,
+        rows={SPACE: [row(a, v) for a, v in zip(assets, several, strict=True)]},
+        thumbnails={a.id: f"thumbnail of {a.id}".encode() for a in assets},
+    )
+
+
+def by_hand(store: Store, query: Vector, k: int, ids: set[str]) -> list[tuple[str, float]]:
+    """The k nearest rows of these assets by a plain loop, ties by row id."""
+    rows = store.rows(SPACE, ids)
+    scored = [(-math.fsum(map(float, r.vector * query)), r.id) for r in rows]
+    return [(name, -negative) for negative, name in sorted(scored)[:k]]
+
+
+def assert_nearest(store: Store, query: Vector, k: int, ids: set[str], where: Filter | None = None) -> None:
+    expected = by_hand(store, query, k, ids)
+    found = store.nearest(SPACE, query, k, where)
+    assert [m.row.id for m in found] == [name for name, _ in expected]
+    np.testing.assert_allclose([m.similarity for m in found], [s for _, s in expected], atol=SIMILARITY)
+
+
+# --- assets, rows, thumbnails, failures
+
+
+def test_an_empty_store_answers_everything(store: Store) -> None:
+    assert list(store.assets()) == []
+    assert store.count() == 0
+    assert store.get(["a"]) == {}
+    assert store.find("/x") is None
+    assert store.encoded(SPACE) == set()
+    assert store.thumbnails(["a"]) == {}
+    assert list(store.rows(SPACE, ["a"])) == []
+    assert list(store.nearest(SPACE, vectors(1)[0], 5)) == []
+    assert list(store.failures()) == []
+    assert store.remove(["a"]) == 0
+    assert list(store.check()) == []
+    assert store.status()[SPACE].rows == 0
+    store.update([asset(1)])
+    store.write(Batch())
+    store.clear_failures([])
+    store.optimize()
+    assert store.count() == 0
+
+
+def test_what_was_written_comes_back(store: Store) -> None:
+    assets = [asset(i) for i in range(25)]
+    written = batch(assets)
+    store.write(written)
+    assert {a.id: a for a in store.assets()} == {a.id: a for a in assets}
+    assert store.get(["asset00003", "nobody"]) == {"asset00003": assets[3]}
+    assert store.find(assets[7].uri) == assets[7]
+    assert store.find("/pictures/0/IMG7.jpg") is None
+    assert store.thumbnails([assets[3].id, "nobody"]) == {assets[3].id: written.thumbnails[assets[3].id]}
+    assert store.encoded(SPACE) == {a.id for a in assets}
+    assert store.count() == 25
+    assert store.status()[SPACE].rows == 25
+
+
+def test_rows_keep_their_origin_and_vector(store: Store) -> None:
+    video = asset(1)
+    origins = [
+        Origin(video.id, "frame", time=12.5, label="scene ü"),
+        Origin(video.id, "face", box=(0.1, 0.2, 1 / 3, 0.9), time=0.0),
+        Origin(video.id),
+    ]
+    frames = [Row(f"r{i}", origin, v) for i, (origin, v) in enumerate(zip(origins, vectors(3), strict=True))]
+    store.write(Batch([video], {SPACE: frames}))
+    back = {r.id: r for r in store.rows(SPACE, [video.id])}
+    assert {r.id: r.origin for r in frames} == {name: r.origin for name, r in back.items()}
+    for wrote in frames:
+        assert back[wrote.id].vector.dtype == np.float32
+        np.testing.assert_array_equal(back[wrote.id].vector, wrote.vector)
+    match = store.nearest(SPACE, frames[1].vector, 1)[0]
+    assert match.row.origin == frames[1].origin
+    np.testing.assert_array_equal(match.row.vector, frames[1].vector)
+
+
+def test_the_same_batch_twice_counts_once(store: Store) -> None:
+    written = batch([asset(i, {"year": i}) for i in range(30)])
+    store.write(written)
+    store.write(written)
+    assert store.count() == 30
+    assert len(store.rows(SPACE, [a.id for a in written.assets])) == 30
+    assert len(store.nearest(SPACE, vectors(1)[0], 100)) == 30
+    assert store.status()[SPACE].rows == 30
+    assert len(store.thumbnails([a.id for a in written.assets])) == 30
+
+
+def test_one_id_twice_in_a_batch_counts_once_and_the_last_stands(store: Store) -> None:
+    first, second = asset(1, {"n": 1}), asset(1, {"n": 2})
+    a, b = vectors(2)
+    store.write(Batch([first, second], {SPACE: [row(first, a), row(first, b)]}))
+    assert list(store.assets()) == [second]
+    assert len(store.nearest(SPACE, b, 5)) == 1
+    assert store.nearest(SPACE, b, 5)[0].similarity == pytest.approx(1)
+
+
+def test_new_rows_of_an_asset_replace_its_old_ones(store: Store) -> None:
+    one, other = asset(1), asset(2)
+    v = vectors(6)
+    store.write(Batch([one, other], {SPACE: [row(one, v[0], 0), row(one, v[1], 1), row(other, v[2])]}))
+    store.write(Batch([replace(one, size=7)], {SPACE: [row(one, v[3], 1), row(one, v[4], 5)]}))
+    assert {r.id for r in store.rows(SPACE, [one.id])} == {f"{one.id}#1", f"{one.id}#5"}
+    assert {r.id for r in store.rows(SPACE, [other.id])} == {f"{other.id}#0"}
+    assert store.get([one.id])[one.id].size == 7
+    assert_nearest(store, v[0], 10, {one.id, other.id})
+
+
+def test_an_asset_may_be_written_without_rows_and_keeps_those_it_has(store: Store) -> None:
+    store.write(batch([asset(1)]))
+    store.write(Batch([asset(1, {"tag": "new"})]))
+    assert len(store.rows(SPACE, ["asset00001"])) == 1
+    assert len(store.nearest(SPACE, vectors(1)[0], 5)) == 1
+
+
+def test_update_changes_facts_and_metadata_and_leaves_vectors(store: Store) -> None:
+    assets = [asset(i, {"color": "red", "year": 2000 + i}) for i in range(10)]
+    store.write(batch(assets))
+    moved = replace(assets[4], uri="/elsewhere/x.png", size=5, metadata={"color": "blue", "new": True})
+    store.update([moved, asset(99)])
+    assert store.get([moved.id])[moved.id] == moved
+    assert store.count() == 10
+    assert store.find("/elsewhere/x.png") == moved
+    assert store.find(assets[4].uri) is None
+    query = vectors(1, seed=5)[0]
+    assert_nearest(store, query, 5, {moved.id}, parse_filter("color = 'blue'"))
+    assert_nearest(store, query, 5, {moved.id}, parse_filter("folder = '/elsewhere'"))
+    assert_nearest(store, query, 20, {a.id for a in assets} - {moved.id}, parse_filter("year >= 0"))
+    assert store.thumbnails([moved.id])
+
+
+def test_update_keeps_media_and_hash(store: Store) -> None:
+    store.write(batch([asset(1)]))
+    store.update([replace(asset(1), media="", sha256="")])
+    assert store.get(["asset00001"])["asset00001"] == asset(1)
+
+
+def test_update_reaches_every_row_of_an_asset(store: Store) -> None:
+    film = asset(1, {"kind": "film"})
+    store.write(Batch([film], {SPACE: [row(film, v, i) for i, v in enumerate(vectors(5))]}))
+    store.update([replace(film, metadata={"kind": "clip"})])
+    assert len(store.nearest(SPACE, vectors(1)[0], 9, parse_filter("kind = 'clip'"))) == 5
+    assert not store.nearest(SPACE, vectors(1)[0], 9, parse_filter("kind = 'film'"))
+
+
+def test_remove_takes_rows_and_thumbnails_along(store: Store) -> None:
+    assets = [asset(i) for i in range(10)]
+    store.write(batch(assets))
+    assert store.remove(["asset00003", "asset00004", "nobody", "asset00003"]) == 2
+    left = {a.id for a in assets} - {"asset00003", "asset00004"}
+    assert {a.id for a in store.assets()} == store.encoded(SPACE) == left
+    assert store.thumbnails(["asset00003"]) == {}
+    assert_nearest(store, vectors(1)[0], 20, left)
+    assert list(store.check()) == []
+
+
+def test_ids_and_uris_may_hold_any_text(store: Store) -> None:
+    odd = [
+        replace(asset(i), id=f"{i}{text}", uri=f"/p/{text}/{text}.jpg")
+        for i, text in enumerate(["it's", 'say "hi"', "a\\b", "100%_sure", "日本 🏔", "-- drop", "\uf7e9"])
+    ]
+    store.write(batch(odd))
+    assert {a.id: a for a in store.assets()} == {a.id: a for a in odd}
+    for a in odd:
+        assert store.find(a.uri) == a
+        assert len(store.rows(SPACE, [a.id])) == 1
+        assert store.count(Compare("path", "=", a.uri)) == 1
+    assert store.remove([odd[0].id]) == 1
+
+
+def test_failures_are_kept_once_for_each_uri(store: Store) -> None:
+    at = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+    first = Failure("/bad's.jpg", "decode", "truncated", 12, at)
+    other = Failure("/worse.jpg", "read", "denied")
+    store.write(Batch(failures=[first, other]))
+    again = replace(first, error="still truncated")
+    store.write(Batch(failures=[again]))
+    assert {f.uri: f for f in store.failures()} == {again.uri: again, other.uri: other}
+    store.clear_failures([other.uri, "/never"])
+    assert list(store.failures()) == [again]
+    store.write(batch([asset(1, uri=first.uri)]))
+    assert list(store.failures()) == []
+
+
+# --- columns
+
+
+def test_columns_grow_and_facts_stand_last(store: Store) -> None:
+    assert list(store.columns()) == ["path", "name", "folder", "media", "size", "modified"]
+    store.write(batch([asset(1, {"year": 2001, "empty": None})]))
+    store.write(batch([asset(2, {"day": date(2020, 1, 2), "at": datetime(2020, 1, 2, tzinfo=UTC)})]))
+    store.write(batch([asset(3, {"ok": False, "share": 0.5, "words": "a b", "size": 3})]))
+    kinds = dict(store.columns())
+    assert kinds.pop("size") == "integer"
+    assert kinds == {
+        "year": "integer",
+        "day": "date",
+        "at": "time",
+        "ok": "boolean",
+        "share": "number",
+        "words": "text",
+        "path": "text",
+        "name": "text",
+        "folder": "text",
+        "media": "text",
+        "modified": "time",
+    }
+    assert list(store.columns())[-5:] == ["path", "name", "folder", "media", "modified"]
+    assert store.get(["asset00001"])["asset00001"].metadata == {"year": 2001}
+
+
+def test_an_integer_column_widens_to_number(store: Store) -> None:
+    store.write(batch([asset(1, {"n": 3}), asset(2)]))
+    store.write(batch([asset(3, {"n": 2.5}), asset(4, {"n": 7})]))
+    assert store.columns()["n"] == "number"
+    found = {a.id: a.metadata.get("n") for a in store.assets()}
+    assert found == {"asset00001": 3.0, "asset00002": None, "asset00003": 2.5, "asset00004": 7.0}
+    assert all(isinstance(value, float) for value in found.values() if value is not None)
+    assert len(store.nearest(SPACE, vectors(1)[0], 9, parse_filter("n >= 2.5 and n < 7"))) == 2
+    store.write(batch([asset(5, {"n": 2**70})]))
+    assert store.get(["asset00005"])["asset00005"].metadata == {"n": float(2**70)}
+
+
+def test_an_integer_column_widens_through_update_too(store: Store) -> None:
+    store.write(batch([asset(1, {"n": 3})]))
+    store.update([asset(1, {"n": 3.5})])
+    assert store.count(parse_filter("n = 3.5")) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (1, "x", ("'c'", "whole numbers", "text")),
+        ("x", 1.5, ("'c'", "text", "number")),
+        (True, 1, ("'c'", "true or false", "integer")),
+        (1, True, ("'c'", "whole numbers", "boolean")),
+        (date(2020, 1, 1), datetime(2020, 1, 1, tzinfo=UTC), ("'c'", "dates", "time")),
+        (1, b"x", ("'c'", "bytes")),
+        (1, datetime(2020, 1, 1), ("'c'", "2020")),
+        ("x", "\udc80", ("'c'", "Unicode")),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_and_nothing_is_written(
+    store: Store, first: Any, second: Any, words: tuple[str, ...]
+) -> None:
+    store.write(batch([asset(1, {"c": first})]))
+    with pytest.raises(UsageError) as caught:
+        store.write(batch([asset(2), asset(3, {"c": second})]))
+    for word in (*words, "/pictures/0/img3.jpg"):
+        assert word in str(caught.value)
+    assert store.count() == 1
+    assert store.get(["asset00001"])["asset00001"].metadata == {"c": first}
+
+
+def test_nan_and_null_are_no_values(store: Store) -> None:
+    numbers: list[dict[str, Any]] = [{"x": math.nan, "y": None}, {"x": math.inf}, {"x": -1.0}]
+    store.write(batch([asset(i + 1, metadata) for i, metadata in enumerate(numbers)]))
+    assert store.get(["asset00001"])["asset00001"].metadata == {}
+    assert "y" not in store.columns()
+    assert store.count(IsNull("x")) == 1
+    assert store.count(Compare("x", ">", 0.0)) == 1
+    assert store.get(["asset00002"])["asset00002"].metadata == {"x": math.inf}
+    assert store.count(Compare("x", "<", 1e308)) == 1
+
+
+def test_times_are_instants(store: Store) -> None:
+    there = datetime(2020, 6, 1, 2, 0, 0, 1, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    store.write(batch([asset(1, {"at": there}), asset(2, {"at": datetime(1901, 1, 1, tzinfo=UTC)})]))
+    back = store.get(["asset00001"])["asset00001"].metadata["at"]
+    assert isinstance(back, datetime)
+    assert back == there
+    assert back.utcoffset() == timedelta(0)
+    assert store.count(Compare("at", "=", there)) == 1
+    assert store.count(Compare("at", "<", datetime(1970, 1, 1, tzinfo=UTC))) == 1
+
+
+ODD_NAMES = [
+    "Main Color",
+    "a.b",
+    "a_b",
+    "A_B",
+    "it's",
+    'the "best"',
+    "`tick`",
+    "back\\slash",
+    "select",
+    "NULL",
+    "名前",
+    "Ärger",
+    "",
+    " ",
+    "100%",
+    "x; DROP TABLE assets",
+    "integer_year",
+    "asset_id",
+    "row_id",
+    "vector",
+    "part",
+    "uri",
+    "_distance",
+    "_rowid",
+    "\n",
+]
+
+
+def test_column_names_are_any_text(store: Store) -> None:
+    metadata = {name: i for i, name in enumerate(ODD_NAMES)}
+    store.write(batch([asset(1, metadata), asset(2)]))
+    assert set(ODD_NAMES) <= set(store.columns())
+    assert store.get(["asset00001"])["asset00001"].metadata == metadata
+    for name, value in metadata.items():
+        assert store.count(Compare(name, "=", value)) == 1, name
+        assert store.count(IsNull(name)) == 1, name
+        found = store.nearest(SPACE, vectors(1)[0], 5, Compare(name, "=", value))
+        assert [m.row.asset_id for m in found] == ["asset00001"], name
+
+
+def test_a_metadata_column_shadows_the_fact_of_its_name(store: Store) -> None:
+    store.write(batch([asset(1, {"size": "large", "name": 5}), asset(2)]))
+    assert store.columns()["size"] == "text"
+    assert store.count(Compare("size", "=", "large")) == 1
+    assert store.count(IsNull("size")) == 1
+    assert store.count(Compare("name", "=", 5)) == 1
+    assert store.get(["asset00001"])["asset00001"].size == 1001
+    with pytest.raises(QueryError):
+        store.count(Compare("size", ">", 3))
+
+
+def test_facts_can_be_filtered_by(store: Store) -> None:
+    uris = ["/a/b/cat.jpg", "/a/dog.png", "/a/zoo.zip!/birds/owl.jpg", "/a/zoo.zip!/top.jpg", "/root.jpg"]
+    assets = [asset(i, uri=uri) for i, uri in enumerate(uris)]
+    store.write(batch(assets))
+
+    def numbers(text: str) -> list[int]:
+        found = sorted(int(a.id[5:]) for a in store.assets(parse_filter(text)))
+        matched = {m.row.asset_id for m in store.nearest(SPACE, vectors(1)[0], 9, parse_filter(text))}
+        assert matched == {assets[n].id for n in found}
+        assert store.count(parse_filter(text)) == len(found)
+        return found
+
+    assert numbers("folder = '/a'") == [1]
+    assert numbers("folder = '/a/zoo.zip'") == [3]
+    assert numbers("folder = '/a/zoo.zip!/birds'") == [2]
+    assert numbers("folder = ''") == [4]
+    assert numbers("name like '%.JPG'") == [0, 2, 3, 4]
+    assert numbers("path = '/a/dog.png'") == [1]
+    assert numbers("media = 'image/jpeg'") == [0, 3]
+    assert numbers("size >= 1003") == [3, 4]
+    assert numbers("modified < '2020-01-02'") == [0]
+
+
+# --- filters against a plain loop
+
+TEXTS = [None, "red", "Red", "RED car", "it's", "100%", "a_b", "a\\b", "", "日本", "Ärger", "line\nbreak"]
+NUMBERS = [None, 0.0, -0.0, 1.5, -2.25, 1e300, -1e-300, math.inf, -math.inf, 3.0, 0.1]
+INTEGERS = [None, 0, 1, -1, 7, 2**53 + 1, -(2**63), 2**63 - 1, 3]
+DATES = [None, date(1, 1, 1), date(1969, 12, 31), date(2020, 2, 29), date(9999, 12, 31)]
+TIMES = [None] + [
+    datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    for parts in [(1, 1, 1), (1960, 1, 1), (2020, 2, 29, 12, 30, 15, 999999), (2020, 2, 29), (9999, 12, 30)]
+]
+KINDS: dict[str, list[Any]] = {
+    "Words": TEXTS,
+    "share": NUMBERS,
+    "n": INTEGERS,
+    "day": DATES,
+    "at": TIMES,
+    "ok": [None, True, False],
+}
+
+
+def random_metadata(count: int, seed: int) -> list[dict[str, Any]]:
+    random = np.random.default_rng(seed)
+    return [{k: v[random.integers(len(v))] for k, v in KINDS.items()} for _ in range(count)]
+
+
+def passes(tree: Filter, values: Mapping[str, Any]) -> bool | None:
+    """SQL's three-valued logic, said once more and as plainly as can be."""
+    match tree:
+        case And(parts):
+            answers = [passes(part, values) for part in parts]
+            return False if False in answers else None if None in answers else True
+        case Or(parts):
+            answers = [passes(part, values) for part in parts]
+            return True if True in answers else None if None in answers else False
+        case Not(part):
+            answer = passes(part, values)
+            return None if answer is None else not answer
+        case IsNull(column):
+            return values.get(column) is None
+        case _:
+            value = values.get(tree.column)
+            return None if value is None else holds(tree, value)
+
+
+def holds(leaf: Compare | In | Like, value: Any) -> bool:
+    match leaf:
+        case Compare(_, operator, literal):
+            order = (value > literal) - (value < literal)
+            signs = {"=": (0,), "!=": (-1, 1), "<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (0, 1)}
+            return order in signs[operator]
+        case In(_, values):
+            return any(value == literal for literal in values)
+        case Like(_, pattern):
+            return like(value.lower(), pattern.lower())
+
+
+def like(text: str, pattern: str) -> bool:
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(like(text[i:], pattern[1:]) for i in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("_", text[0]) and like(text[1:], pattern[1:])
+
+
+def literals(column: str) -> st.SearchStrategy[Any]:
+    known = st.sampled_from([v for v in KINDS[column] if v is not None and v not in (math.inf, -math.inf)])
+    other: dict[str, st.SearchStrategy[Any]] = {
+        "Words": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
+        "share": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-5, 5),
+        "n": st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9) | st.integers(-3, 9),
+        "day": st.dates(),
+        "at": st.datetimes(
+            min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
+        ),
+        "ok": st.booleans(),
+    }
+    return known | other[column]
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> Filter:
+    column = draw(st.sampled_from(sorted(KINDS)))
+    form = draw(st.sampled_from(["compare", "compare", "in", "null", "like"]))
+    if form == "null":
+        return IsNull(column)
+    if form == "like":
+        return Like("Words", "".join(draw(st.lists(st.sampled_from("%_rE\\'ä0")))))
+    if form == "in":
+        return In(column, tuple(draw(st.lists(literals(column), min_size=1, max_size=4))))
+    signs = ["=", "!="] if column == "ok" else ["=", "!=", "<", "<=", ">", ">="]
+    return Compare(column, draw(st.sampled_from(signs)), draw(literals(column)))
+
+
+def trees() -> st.SearchStrategy[Filter]:
+    return st.recursive(
+        leaves(),
+        lambda parts: (
+            st.builds(Not, parts)
+            | st.builds(And, st.lists(parts, min_size=1, max_size=3).map(tuple))
+            | st.builds(Or, st.lists(parts, min_size=1, max_size=3).map(tuple))
+        ),
+        max_leaves=6,
+    )
+
+
+@pytest.fixture(scope="module", params=STORES)
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """120 assets of random metadata with many nulls, two rows each."""
+    made = STORES[request.param](tmp_path_factory.mktemp("filled"))
+    made.add_card(CARD)
+    assets = [asset(i, m) for i, m in enumerate(random_metadata(120, seed=1))]
+    pairs = vectors(240).reshape(120, 2, DIM)
+    rows = [row(a, v, part) for a, two in zip(assets, pairs, strict=True) for part, v in enumerate(two)]
+    made.write(Batch(assets[:70], {SPACE: [r for r in rows if r.asset_id < "asset00070"]}))
+    made.write(Batch(assets[70:], {SPACE: [r for r in rows if r.asset_id >= "asset00070"]}))
+    yield made
+    made.close()
+
+
+EVERY_NODE = [
+    Compare("n", "=", 7),
+    Compare("n", "!=", 7),
+    Compare("n", "<", 2**53 + 1),
+    Compare("n", "<=", 2**53 + 1),
+    Compare("n", ">", 0.5),
+    Compare("n", ">=", -0.5),
+    Compare("n", "=", 0.5),
+    Compare("n", "!=", 0.5),
+    Compare("n", "<=", 2**63 - 1),
+    Compare("n", ">", -(2**63)),
+    Compare("share", "=", 0),
+    Compare("share", "<", 0.1),
+    Compare("share", ">=", 1e300),
+    Compare("share", "<", 5e-324),
+    Compare("Words", "=", "it's"),
+    Compare("Words", ">", "Z"),
+    Compare("Words", "!=", ""),
+    Compare("day", ">", date(1969, 12, 31)),
+    Compare("at", "=", datetime(2020, 2, 29, 12, 30, 15, 999999, tzinfo=UTC)),
+    Compare("ok", "=", False),
+    In("Words", ("red", "100%", "nowhere")),
+    Not(In("n", (0, 7, 1.0))),
+    Like("Words", "RE_%"),
+    Like("Words", "%\\%"),
+    Like("Words", "_"),
+    Like("Words", "%'%"),
+    Like("Words", "ä%"),
+    Like("Words", "line%k"),
+    Like("Words", ""),
+    Not(Like("Words", "%")),
+    IsNull("day"),
+    Not(IsNull("day")),
+    Not(Compare("ok", "=", True)),
+    And((IsNull("n"), IsNull("share"))),
+    Or((Compare("ok", "=", True), IsNull("ok"), Compare("n", "<", 0))),
+    Not(And((Compare("n", ">", 0), Compare("share", ">", 0.0)))),
+    Not(Or((Compare("n", ">", 0), Compare("share", ">", 0.0)))),
+]
+
+
+def assert_filters(store: Store, tree: Filter) -> None:
+    expected = {a.id for a in store.assets() if passes(tree, dict(a.metadata)) is True}
+    assert {a.id for a in store.assets(tree)} == expected
+    assert store.count(tree) == len(expected)
+    assert_nearest(store, vectors(1, seed=9)[0], 7, expected, tree)
+
+
+@pytest.mark.parametrize("tree", EVERY_NODE, ids=str)
+def test_each_node_answers_as_a_plain_loop(filled: Store, tree: Filter) -> None:
+    assert_filters(filled, tree)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(tree=trees())
+def test_random_filters_answer_as_a_plain_loop(filled: Store, tree: Filter) -> None:
+    assert_filters(filled, tree)
+
+
+def test_a_filter_names_columns_that_are_there(filled: Store) -> None:
+    for ask in (
+        lambda: filled.count(Compare("colour", "=", "red")),
+        lambda: list(filled.assets(Compare("colour", "=", "red"))),
+        lambda: filled.nearest(SPACE, vectors(1)[0], 3, Compare("colour", "=", "red")),
+    ):
+        with pytest.raises(QueryError, match="colour"):
+            ask()
+    with pytest.raises(QueryError):
+        filled.count(Compare("n", "=", "seven"))
+
+
+# --- nearest
+
+
+def test_nearest_is_exact(store: Store) -> None:
+    assets = [asset(i, {"even": i % 2 == 0}) for i in range(300)]
+    store.write(batch(assets[:200]))
+    store.write(batch(assets[200:], seed=1))
+    every, even = {a.id for a in assets}, {a.id for a in assets if a.metadata["even"]}
+    for query in vectors(5, seed=2):
+        assert_nearest(store, query, 10, every)
+        assert_nearest(store, query, 10, even, parse_filter("even = true"))
+    assert_nearest(store, vectors(1, seed=3)[0], 1000, every)
+    assert_nearest(store, vectors(1, seed=3)[0], 1, every)
+    assert list(store.nearest(SPACE, vectors(1)[0], 0)) == []
+
+
+def test_the_length_of_the_query_does_not_count(store: Store) -> None:
+    store.write(batch([asset(i) for i in range(20)]))
+    query = vectors(1, seed=4)[0]
+    once, thrice = store.nearest(SPACE, query, 5), store.nearest(SPACE, query * 3, 5)
+    assert [m.row.id for m in once] == [m.row.id for m in thrice]
+    assert once[0].similarity == pytest.approx(thrice[0].similarity, abs=SIMILARITY)
+
+
+def test_equal_rows_come_by_row_id_and_are_cut_by_it(store: Store) -> None:
+    same, other = vectors(2)
+    assets = [asset(i) for i in range(60)]
+    shuffled = [assets[i] for i in np.random.default_rng(0).permutation(60)]
+    rows = [row(a, other if a.id == "asset00059" else same) for a in shuffled]
+    store.write(Batch(shuffled[:30], {SPACE: rows[:30]}))
+    store.write(Batch(shuffled[30:], {SPACE: rows[30:]}))
+    found = store.nearest(SPACE, same, 7)
+    assert [m.row.asset_id for m in found] == [f"asset{i:05d}" for i in range(7)]
+    assert {round(m.similarity, 5) for m in found} == {1.0}
+
+
+def test_similarity_of_the_opposite_is_minus_one(store: Store) -> None:
+    vector = vectors(1)[0]
+    store.write(Batch([asset(1)], {SPACE: [row(asset(1), vector)]}))
+    assert store.nearest(SPACE, -vector, 1)[0].similarity == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(DIM), np.full(DIM, np.nan), np.full(DIM, np.inf)])
+def test_a_query_without_direction_is_refused(store: Store, bad: Any) -> None:
+    with pytest.raises(UsageError):
+        store.nearest(SPACE, bad.astype(np.float32), 3)
+
+
+def test_rows_whose_asset_is_gone_never_come_back_or_shorten_the_answer(store: Store) -> None:
+    assets = [asset(i) for i in range(10)]
+    store.write(batch(assets))
+    query = vectors(1, seed=7)[0]
+    ghosts = [Row(f"ghost{i}", Origin(f"gone{i}"), query) for i in range(30)]
+    store.write(Batch(rows={SPACE: ghosts}, thumbnails={"gone1": b"x"}))
+    assert_nearest(store, query, 5, {a.id for a in assets})
+    assert len(store.nearest(SPACE, query, 50)) == 10
+    assert len(store.nearest(SPACE, query, 50, parse_filter("size >= 0"))) == 10
+    assert len(store.nearest(SPACE, query, 50, IsNull("size"))) == 0
+    kinds = {problem.kind: problem for problem in store.check()}
+    assert kinds["orphan rows"].count == 30
+    assert kinds["orphan thumbnails"].count == 1
+    assert all(problem.repairable for problem in kinds.values())
+    assert {problem.kind for problem in store.repair()} == {"orphan rows", "orphan thumbnails"}
+    assert list(store.check()) == []
+    assert store.count() == 10
+    assert store.status()[SPACE].rows == 10
+
+
+def test_check_names_assets_without_rows_or_thumbnail(store: Store) -> None:
+    store.write(Batch([asset(1), asset(2)], thumbnails={"asset00001": b"x"}))
+    kinds = {problem.kind: problem for problem in store.check()}
+    assert kinds["missing rows"].count == 2
+    assert kinds["missing thumbnails"].count == 1
+    assert not any(problem.repairable for problem in kinds.values())
+    assert list(store.repair()) == []
+    assert store.count() == 2
+
+
+# --- cards and spaces
+
+
+def test_spaces_are_apart(store: Store) -> None:
+    faces = Card("faces", "2", 4, dtype="float16")
+    store.write(batch([asset(i, {"n": i}) for i in range(5)]))
+    store.add_card(faces)
+    assert list(store.cards()) == [SPACE, faces.space]
+    assert store.encoded(faces.space) == set()
+    rows = [Row(f"f{i}", Origin(f"asset{i:05d}", "face"), v) for i, v in enumerate(vectors(3, dim=4))]
+    store.write(Batch(rows={faces.space: rows}))
+    assert store.encoded(faces.space) == {"asset00000", "asset00001", "asset00002"}
+    assert len(store.rows(SPACE, ["asset00000"])) == 1
+    found = store.nearest(faces.space, rows[2].vector, 9, parse_filter("n >= 1"))
+    assert found[0].row.id == "f2"
+    assert {m.row.id for m in found} == {"f1", "f2"}
+    assert found[0].similarity == pytest.approx(1, abs=1e-3)
+    assert list(store.check()) == [p for p in store.check() if p.kind == "missing thumbnails"]
+
+
+def test_the_same_card_again_changes_nothing(store: Store) -> None:
+    store.write(batch([asset(1)]))
+    store.add_card(CARD)
+    store.add_card(replace(CARD, preprocessing={"size": [224, 224]}))
+    assert store.count() == 1
+    assert len(store.nearest(SPACE, vectors(1)[0], 2)) == 1
+
+
+def test_calibration_may_be_refined(store: Store) -> None:
+    finer = replace(CARD, calibration=((0.0, 0.0), (1.0, 1.0)))
+    store.add_card(finer)
+    assert store.cards()[SPACE].calibration == finer.calibration
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"dim": 8}, {"metric": "l2"}, {"preprocessing": {}}, {"pooling": "gem"}, {"sha256": "ff"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_card_of_the_same_space_is_refused(store: Store, change: dict[str, Any]) -> None:
+    with pytest.raises(LibraryMismatch, match=next(iter(change))):
+        store.add_card(replace(CARD, **change))
+    assert dict(store.cards())[SPACE].dim == DIM
+
+
+def test_vectors_of_another_space_or_size_are_refused(store: Store) -> None:
+    a = asset(1)
+    with pytest.raises(LibraryMismatch, match="nowhere"):
+        store.write(Batch([a], {"nowhere@1-float32": [row(a, vectors(1)[0])]}))
+    with pytest.raises(LibraryMismatch, match="shape"):
+        store.write(Batch([a], {SPACE: [row(a, vectors(1, dim=4)[0])]}))
+    assert store.count() == 0
+    with pytest.raises(LibraryMismatch, match="shape"):
+        store.nearest(SPACE, vectors(1, dim=4)[0], 3)
+    for ask in (
+        lambda: store.nearest("nowhere", vectors(1)[0], 3),
+        lambda: store.encoded("nowhere"),
+        lambda: store.rows("nowhere", ["a"]),
+    ):
+        with pytest.raises(LibraryMismatch, match="nowhere"):
+            ask()
+
+
+def test_optimize_changes_no_answer(store: Store) -> None:
+    assets = [asset(i, {"n": i}) for i in range(40)]
+    for start in range(0, 40, 10):
+        store.write(batch(assets[start : start + 10], seed=start))
+    store.remove(["asset00001"])
+    said: list[str] = []
+    store.optimize(said.append)
+    assert all(said)
+    left = {a.id for a in assets} - {"asset00001"}
+    assert {a.id for a in store.assets()} == left
+    assert_nearest(store, vectors(1)[0], 15, left)
+    assert_nearest(store, vectors(1)[0], 15, left - {"asset00039"}, parse_filter("n < 39"))
