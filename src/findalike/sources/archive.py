@@ -46,7 +46,7 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOF
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member. `problem` says why it cannot be read, and is empty when it can."""
+    """One member. `name` is as it stands in a uri; `problem` says why it cannot be read, if it cannot."""
 
     name: str
     size: int
@@ -87,13 +87,14 @@ class ArchiveSource:
         self._options = options
         self._prefix = prefix
         self._limit = limit
+        self._prefix_of_members = root + uris.SEPARATOR
 
     @property
     def root(self) -> str:
         return self._root
 
     def covers(self, uri: str) -> bool:
-        start = uris.member(self._root, "")
+        start = self._prefix_of_members
         return uri.startswith(start) and self._wants(uri[len(start) :])
 
     def __iter__(self) -> Iterator[Asset | Failure]:
@@ -106,7 +107,7 @@ class ArchiveSource:
             return
         for name, member in sorted(opened.members.items()):
             if self._wants(name):
-                uri = uris.member(self._root, name)
+                uri = self._prefix_of_members + name
                 problem = member.problem or _too_large(member.size, self._limit)
                 if problem:
                     yield Failure(uri, "list", problem, member.size, when)
