@@ -52,12 +52,9 @@ STYLE = """
 .findalike .quiet, .findalike dt, .findalike summary {
   color: color-mix(in srgb, currentColor 72%, transparent); }
 .findalike .number { font-variant-numeric: tabular-nums; }
-.findalike meter { width: 4.5em; height: 5px; appearance: none; border: 0; border-radius: 2px;
-  overflow: hidden; background: color-mix(in srgb, currentColor 16%, transparent); }
-.findalike meter::-webkit-meter-inner-element { display: block; height: 5px; }
-.findalike meter::-webkit-meter-bar { display: block; height: 5px; border: 0; background: none; }
-.findalike meter::-webkit-meter-optimum-value { background: #3b82f6; }
-.findalike meter::-moz-meter-bar { background: #3b82f6; }
+.findalike .bar { flex: none; width: 4.5em; height: 5px; border-radius: 2px;
+  background: color-mix(in srgb, currentColor 16%, transparent); }
+.findalike .bar rect { fill: #3b82f6; stroke: none; }
 .findalike summary { cursor: pointer; font-size: .9em; }
 .findalike dl { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr);
   gap: .1em .8em; margin: .3em 0;
@@ -163,11 +160,14 @@ def _card(rank: int, hit: Hit, found: Mapping[str, bytes]) -> str:
         moment = f"#t={hit.origin.time:.1f}" if hit.origin.time is not None else ""
         shot = f'<a class="shot" href="{escape(address + moment)}" aria-label="open {name}">{shot}</a>'
     label = f'<span class="name" title="{escape(caption.printable(hit.asset.uri))}">{name}</span>'
-    score, length = f"{hit.score:.2f}", f"{min(1.0, max(0.0, hit.score)):.4f}"
-    meter = f'<meter min="0" max="1" value="{length}" aria-label="score">{score}</meter>'
+    length = f"{min(1.0, max(0.0, hit.score)):.4f}"
+    bar = (
+        '<svg class="bar" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{length}" height="1"/></svg>'
+    )
     return (
         f'<li>{shot}<p class="line"><span class="quiet number">{rank}</span>{label}</p>'
-        f'<p class="line"><span class="number">{score}</span>{meter}'
+        f'<p class="line"><span class="number" title="score">{hit.score:.2f}</span>{bar}'
         f'<span class="quiet">{escape(hit.band)}</span></p>{_details(hit)}</li>\n'
     )
 
