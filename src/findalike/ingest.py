@@ -20,7 +20,7 @@ from typing import Literal
 
 from findalike import decode, sources
 from findalike import uri as uris
-from findalike.encode.base import Encoder, encode
+from findalike.encode.base import Encoder, encode, short_side
 from findalike.errors import EncoderError, ReadError, SweepRefused
 from findalike.settings import Settings
 from findalike.sources import Source
@@ -273,9 +273,7 @@ class _Worker:
         self._encoders = {encoder.card.space: encoder for encoder in encoders}
         self._settings = settings
         self._identities = identities
-        # Enough pixels for the largest input, with some to spare so that reduction stays faithful.
-        sides = [encoder.card.preprocessing.get("side", 0) for encoder in encoders]
-        self._short_side = max(256, *(round(side / 0.875) for side in sides)) if all(sides) else None
+        self._short_side = short_side(encoder.card for encoder in encoders)
 
     def work(self, jobs: Sequence[_Job]) -> list[_Done]:
         several = [self._guarded(job) for job in jobs]

@@ -117,7 +117,7 @@ def _opened(data: bytes, media: str) -> ImageFile.ImageFile:
         return _opener(media)(BytesIO(data))
     except (SyntaxError, KeyError, NotImplementedError) as error:
         if media == "image/tiff":
-            raise ReadError(f"is a TIFF of a kind that is not read here: {error}") from error
+            raise ReadError(f"is a TIFF that is damaged, or of a kind that is not read here: {error}") from error
         raise
 
 
@@ -142,8 +142,16 @@ def _reduced(image: Image.Image, short_side: int | None) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """Without Pillow's search of the EXIF block for a print resolution, which takes a tenth of the time
+    that a small picture needs and warns of blocks that do not matter."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
-    "image/jpeg": JpegImagePlugin.JpegImageFile,
+    "image/jpeg": _JpegFile,
     "image/png": PngImagePlugin.PngImageFile,
     "image/webp": WebPImagePlugin.WebPImageFile,
     "image/gif": GifImagePlugin.GifImageFile,

@@ -6,7 +6,7 @@ What every encoder would otherwise repeat (batches, the check of shape and finit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,13 @@ def encode(encoder: Encoder, pictures: Sequence[Picture]) -> Vectors:
     if not np.isfinite(vectors).all():
         raise EncoderError(f"{card.space} gave numbers that are not finite")
     return unit(vectors) if card.metric == "cosine" else vectors
+
+
+def short_side(cards: Iterable[Card]) -> int | None:
+    """How long the shorter side of a decoded picture must be for these encoders: none of them loses by the
+    reduction. None when one of them does not say."""
+    wanted = [card.preprocessing.get("side") for card in cards]
+    return None if None in wanted else max((256, *(round(side / 0.875) for side in wanted if side)))
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -22,7 +22,7 @@ BANDS: tuple[tuple[float, str], ...] = (
 )
 """The least score of each band, best first."""
 
-SIMILAR_FROM = BANDS[-2][0]
+RELATED_FROM = BANDS[-2][0]
 """Below this score nothing is similar."""
 
 CALIBRATIONS: dict[str, tuple[tuple[float, float], ...]] = {}

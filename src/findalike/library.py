@@ -1,0 +1,349 @@
+"""A library: a store, the encoders it was made with, and the lock of its one writer. Only composes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import filelock
+
+from findalike import decode, ingest, plugins, search, sources
+from findalike import settings as settings_
+from findalike import uri as uris
+from findalike.encode import catalog
+from findalike.encode.base import Encoder
+from findalike.errors import FindalikeError, LibraryError, LibraryLocked, LibraryMismatch, LibraryMissing, QueryError, UsageError
+from findalike.ingest import Report, Watch
+from findalike.query import Query, Term, parse_filter, parse_term
+from findalike.search import Hits
+from findalike.settings import Settings
+from findalike.store.base import Problem, SpaceStatus, Store
+from findalike.types import Asset, Box, Card, Failure
+
+Path_ = str | os.PathLike[str]
+Mode = Literal["r", "a"]
+
+IN_MEMORY = ":memory:"
+LOCK, HOLDER = "writer.lock", "writer.json"
+IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
+"""What two cards must share for their vectors to be of one space, beside its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a library holds. `bytes` on disk; `columns` that filters may name, with their kinds."""
+
+    path: str
+    pictures: int
+    failures: tuple[Failure, ...]
+    cards: tuple[Card, ...]
+    spaces: Mapping[str, SpaceStatus]
+    columns: Mapping[str, str]
+    bytes: int
+
+
+def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library:  # noqa: A001
+    """Open a library; with mode `a` it is made when missing, mode `r` never makes or changes one.
+
+    Without a path it is the one of the settings. `changes` override settings of the same names. The path
+    `:memory:` gives a library that is not kept. Raises LibraryError and its children, SettingError.
+    """
+    if mode not in ("r", "a"):
+        raise UsageError(f"mode is {mode!r}, but it must be 'r' or 'a'")
+    settings = settings_.load(**changes) if changes else settings_.default()
+    if path is None:
+        path = settings.library
+    if os.fspath(path) == IN_MEMORY:
+        return Library(plugins.load("findalike.stores", "memory")(), IN_MEMORY, mode, settings)
+    folder = Path(path).expanduser().absolute()
+    store: Store = plugins.load("findalike.stores", "lance")(folder, mode)
+    return Library(store, str(folder), mode, settings)
+
+
+class Library:
+    """Pictures, their vectors and what is known of them. Safe to use from several threads; several
+    processes may read while one writes. Use it in a `with`, or call `close`."""
+
+    def __init__(self, store: Store, path: str, mode: Mode, settings: Settings) -> None:
+        self.store = store
+        self.path = path
+        self.mode = mode
+        self.settings = settings
+        self._encoders: dict[str, Encoder] = {}
+        self._loading = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.store.count()
+
+    def __repr__(self) -> str:
+        return f"<Library {self.path}: {len(self):,} pictures>"
+
+    def close(self) -> None:
+        self.store.close()
+
+    # Filling
+
+    def add(
+        self,
+        *paths: Path_,
+        table: Path_ | None = None,
+        path_column: str | None = None,
+        encoder: str | Sequence[str] | None = None,
+        precision: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        archives: bool = False,
+        sweep: bool = False,
+        wait: float = 0,
+        watch: Watch = lambda _: None,
+    ) -> Report:
+        """Bring the library in step with folders, archives, files and a table of files.
+
+        New and changed pictures are encoded, moved ones keep their identity, and those whose file is gone
+        are removed; the files themselves are never touched. `encoder` adds a space to those of the library.
+        `wait`: seconds to wait for another writer, -1 for ever. Raises UsageError, SweepRefused,
+        LibraryLocked, LibraryMismatch.
+        """
+        if not paths and table is None:
+            raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
+        names = [encoder] if isinstance(encoder, str) else list(encoder or ())
+        options = sources.Options(tuple(include), tuple(exclude), hidden, archives)
+        with self._writing(wait):
+            found = ingest.roots(paths, options, self.store, sweep)
+            if table is not None:
+                found.append(sources.discover_table(table, path_column, options))
+            encoders = [self._encoder(card) for card in self._cards_to_fill(names, precision)]
+            for each in encoders:
+                self.store.add_card(each.card)
+            return ingest.ingest(self.store, encoders, found, self.settings, watch)
+
+    def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
+        """The library's own cards, and those that are asked for; for a new library the settings' choice."""
+        own = [self._installed(card) for card in self.store.cards().values()]
+        if not own and not names:
+            names = [self.settings.encoder]
+        asked = [catalog.find(name, precision or (None if "@" in name else self._precision(name))) for name in names]
+        return list({card.space: card for card in (*own, *asked)}.values())
+
+    def _precision(self, name: str) -> str | None:
+        """The precision of the settings, for encoders that come in it."""
+        offered = [card.precision for card in catalog.cards() if card.name == name]
+        return self.settings.precision if self.settings.precision in offered else None
+
+    def remove(self, *what: str, where: str | None = None, missing: bool = False, dry_run: bool = False) -> list[Asset]:
+        """Forget pictures: by `id:…`, by path (a folder or an archive stands for all in it), those that pass
+        a filter, and with `missing` those whose file is gone. Files are never touched. Returns them."""
+        with self._writing(0):
+            chosen = self._chosen(what, where, missing)
+            if chosen and not dry_run:
+                self.store.remove([asset.id for asset in chosen])
+        return chosen
+
+    def _chosen(self, what: Sequence[str], where: str | None, missing: bool) -> list[Asset]:
+        passes = parse_filter(where, self.store.columns()) if where else None
+        chosen: dict[str, Asset] = {}
+        if where or missing:
+            for asset in self.store.assets(passes):
+                if not missing or not sources.exists(asset.uri):
+                    chosen[asset.id] = asset
+        for each in what:
+            chosen.update(self._named(each))
+        return sorted(chosen.values(), key=lambda asset: asset.uri)
+
+    def _named(self, what: str) -> Mapping[str, Asset]:
+        if what.startswith("id:"):
+            found = dict(self.store.get([what.removeprefix("id:")]))
+        else:
+            uri = uris.from_path(os.path.expanduser(what))  # noqa: PTH111
+            inside = (uri.rstrip(os.sep) + os.sep, uris.member(uri, ""))
+            found = {a.id: a for a in self.store.assets() if a.uri == uri or a.uri.startswith(inside)}
+        if not found:
+            raise UsageError(f"{what}: the library holds no such picture; findalike search --where lists what it holds")
+        return found
+
+    def optimize(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Compact the store, and build the index that its size calls for."""
+        with self._writing(0):
+            self.store.optimize(progress)
+
+    # Asking
+
+    def search(
+        self,
+        *what: object,
+        text: str | None = None,
+        where: str | None = None,
+        k: int = 20,
+        min_score: float = 0.0,
+        region: Box | None = None,
+        encoder: str | None = None,
+        include_self: bool = False,
+    ) -> Hits:
+        """The pictures that look like the given ones, best first.
+
+        `what` may be paths, bytes of a picture file, PIL images, arrays of shape (height, width, 3), asset
+        ids, `Term`s, or one `Query`, which then says all. `region` (left, top, right, bottom in 0..1) is the
+        part of the one picture given that counts. Raises QueryError, LibraryMismatch.
+        """
+        if len(what) == 1 and isinstance(what[0], Query):
+            return self._searcher(what[0].encoder).search(what[0])
+        terms = [self._term(each) for each in what] + ([Term(text, "text")] if text is not None else [])
+        if region is not None:
+            if len(terms) != 1:
+                raise QueryError(f"a region is a part of one picture, but there are {len(terms)} terms; use Term(box=…)")
+            terms = [replace(terms[0], box=region)]
+        return self._searcher(encoder).search(Query(tuple(terms), where, encoder, k, min_score, include_self))
+
+    def _term(self, what: object) -> Term:
+        if isinstance(what, Term):
+            return what
+        if isinstance(what, str) and not os.path.exists(what) and self.store.get([what]):  # noqa: PTH110
+            return Term(what, "asset")
+        if isinstance(what, str | os.PathLike):
+            return parse_term(os.fspath(what))
+        if isinstance(what, bytes | bytearray | memoryview):
+            return Term(bytes(what))
+        return Term(decode.from_object(what))
+
+    def _searcher(self, encoder: str | None) -> search.Searcher:
+        card = self._card(encoder)
+        return search.Searcher(self.store, card, lambda: self._encoder(card), self.settings)
+
+    def _card(self, name: str | None) -> Card:
+        """The library's card of that name or space; without a name its first. Raises LibraryMismatch."""
+        cards = self.store.cards()
+        if not cards:
+            raise LibraryMissing(f"the library {self.path} is empty: fill it with findalike index FOLDER")
+        for space, card in cards.items():
+            if name in (None, space, card.name):
+                return self._installed(card)
+        catalog.find(name or "")  # a name that no encoder has is a UsageError
+        raise LibraryMismatch(
+            f"the library {self.path} holds {', '.join(cards)}, not {name}; to add it, run findalike index "
+            f"--encoder {name} on the folders again"
+        )
+
+    def info(self) -> Info:
+        """What the library holds."""
+        return Info(
+            self.path,
+            self.store.count(),
+            tuple(self.store.failures()),
+            tuple(self.store.cards().values()),
+            self.store.status(),
+            self.store.columns(),
+            _bytes_under(Path(self.path)) if self.path != IN_MEMORY else 0,
+        )
+
+    def check(self) -> list[Problem]:
+        """What is wrong with the library, if anything."""
+        found = list(self.store.check())
+        for card in self.store.cards().values():
+            try:
+                self._installed(card)
+            except FindalikeError as error:
+                found.append(Problem("card", str(error), 1, False))
+        missing = sum(not sources.exists(asset.uri) for asset in self.store.assets())
+        if missing:
+            how = "pictures whose file is gone: connect the drive, or run findalike remove --missing"
+            found.append(Problem("missing files", how, missing, False))
+        for space, status in self.store.status().items():
+            if status.due:
+                how = f"{space}: run findalike optimize to build the {status.due} index"
+                found.append(Problem("index", how, status.unindexed, True))
+        return found
+
+    def repair(self, progress: Callable[[str], None] = lambda _: None) -> list[Problem]:
+        """Mend what `check` calls repairable; returns what was mended."""
+        with self._writing(0):
+            mended = list(self.store.repair())
+            due = [space for space, status in self.store.status().items() if status.due]
+            if due:
+                self.store.optimize(progress)
+                mended += [Problem("index", f"{space}: index built", 1, True) for space in due]
+        return mended
+
+    # Encoders
+
+    def _encoder(self, card: Card) -> Encoder:
+        with self._loading:
+            if card.space not in self._encoders:
+                self._encoders[card.space] = catalog.load(card, self.settings)
+            return self._encoders[card.space]
+
+    def _installed(self, card: Card) -> Card:
+        """The card of this installation for a space of the library, which must be the same in all that
+        makes vectors. Raises LibraryMismatch."""
+        try:
+            installed = catalog.find(card.space)
+        except UsageError as error:
+            raise LibraryMismatch(
+                f"the library {self.path} was made with {card.space}, which is not installed here ({error})"
+            ) from error
+        differing = [name for name in IDENTITY if getattr(installed, name) != getattr(card, name)]
+        if differing:
+            raise LibraryMismatch(
+                f"the library {self.path} was made with another {card.space}: {', '.join(differing)} differ; "
+                "install the findalike that made it, or index the folders into a new library"
+            )
+        return installed
+
+    # The writer's lock
+
+    @contextmanager
+    def _writing(self, wait: float) -> Iterator[None]:
+        """Hold the library for writing. Raises LibraryLocked naming who holds it."""
+        if self.mode == "r":
+            raise UsageError(f"the library {self.path} is open for reading; open it with mode 'a'")
+        if self.path == IN_MEMORY:
+            yield
+            return
+        folder = Path(self.path)
+        lock = filelock.FileLock(folder / LOCK)
+        try:
+            lock.acquire(timeout=wait)
+        except filelock.Timeout:
+            raise LibraryLocked(f"the library {self.path} is being written {_holder(folder / HOLDER)}") from None
+        except OSError as error:
+            raise LibraryError(f"the library {self.path} cannot be written: {error.strerror or error}") from error
+        try:
+            _sign(folder / HOLDER)
+            yield
+        finally:
+            (folder / HOLDER).unlink(missing_ok=True)
+            lock.release()
+
+
+def _sign(path: Path) -> None:
+    """Write down who holds the lock, for the message to those who wait; the lock itself is the kernel's."""
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(" ", "seconds")}
+    with suppress(OSError):
+        path.write_text(json.dumps(me), "utf-8")
+
+
+def _holder(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        return f"by process {held['pid']} on {held['host']} since {held['since']}; wait for it, or add --wait"
+    except (OSError, ValueError, KeyError):
+        return "by another process; wait for it, or add --wait"
+
+
+def _bytes_under(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

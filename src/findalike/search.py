@@ -1,0 +1,203 @@
+"""From a query to hits: terms to vectors, nearest rows, scores, reasons."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast, overload
+
+import numpy as np
+
+from findalike import decode, pixels, plugins, sources
+from findalike import uri as uris
+from findalike.encode import calibration
+from findalike.encode.base import Encoder, encode, short_side, unit
+from findalike.errors import LibraryMismatch, QueryError, ReadError
+from findalike.present.caption import Example, Thumbnails
+from findalike.query import Filter, Query, Term
+from findalike.rank import best_parts, combine
+from findalike.settings import Settings
+from findalike.store.base import Store
+from findalike.types import Asset, Card, Hit, Match, Origin, Picture, Pixels, Reason, Vector
+
+
+class Hits(Sequence[Hit]):
+    """The answer to a query, best first. In a notebook it shows itself as a grid of pictures."""
+
+    def __init__(
+        self, hits: Iterable[Hit], query: Query, examples: Iterable[Example], thumbnails: Thumbnails
+    ) -> None:
+        self._hits = tuple(hits)
+        self.query = query
+        self.examples = tuple(examples)
+        self.thumbnails = thumbnails
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        return self._hits[index]
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def __repr__(self) -> str:
+        best = f", best {self._hits[0].score:.2f} ({self._hits[0].band})" if self._hits else ""
+        return f"<{len(self)} hits{best}>"
+
+    @property
+    def nothing_similar(self) -> bool:
+        """Whether no hit is even loosely related. Without terms: whether nothing passed the filter."""
+        if not self.query.terms:
+            return not self._hits
+        return all(hit.score < calibration.RELATED_FROM for hit in self._hits)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The records that `--json` prints."""
+        records = plugins.on_use("findalike.present.records").records(self._hits)
+        return cast(list[dict[str, Any]], records)
+
+    def sheet(self, out: str | os.PathLike[str] | BinaryIO, columns: int | None = None) -> None:
+        """Write a labelled contact sheet: .png, .jpg or .webp. Raises UsageError."""
+        plugins.on_use("findalike.present.sheet").sheet(
+            self._hits, self.thumbnails, out, query=self.examples, columns=columns
+        )
+
+    def page(self, out: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write a self-contained HTML page. Raises UsageError."""
+        plugins.on_use("findalike.present.page").page(self._hits, self.thumbnails, out, query=self.examples)
+
+    def _repr_html_(self) -> str:
+        grid = plugins.on_use("findalike.present.page").html_grid(self._hits, self.thumbnails, self.examples)
+        return cast(str, grid)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searcher:
+    """What a search needs: the store, the card of the space, and its encoder, loaded when it is called."""
+
+    store: Store
+    card: Card
+    encoder: Callable[[], Encoder]
+    settings: Settings
+
+    def search(self, query: Query) -> Hits:
+        """Answer a query. Raises QueryError, LibraryMismatch."""
+        where = query.filter(self.store.columns())
+        if not query.terms:
+            return self._filtered(query, where)
+        seen = [self._seen(term) for term in query.terms]
+        vector = combine([s.vector for s in seen], [s.term.weight for s in seen])
+        own = frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
+        matches = self._matches(vector, query.k, where, own)
+        assets = self.store.get(match.row.asset_id for match in matches)
+        hits = [self._hit(match, assets[match.row.asset_id], seen) for match in matches if match.row.asset_id in assets]
+        kept = [hit for hit in hits if hit.score >= query.min_score]
+        return Hits(kept, query, [self._example(s) for s in seen], self.store.thumbnails)
+
+    def _filtered(self, query: Query, where: Filter | None) -> Hits:
+        """All that passes the filter, by path: there is nothing to rank by."""
+        assets = sorted(self.store.assets(where), key=lambda asset: asset.uri)
+        hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in assets[: query.k]]
+        return Hits(hits, query, (), self.store.thumbnails)
+
+    def _matches(self, vector: Vector, k: int, where: Filter | None, own: frozenset[str]) -> list[Match]:
+        """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
+        asked = k + len(own)
+        while True:
+            rows = self.store.nearest(self.card.space, vector, asked, where)
+            best = list(best_parts(rows, own))[:k]
+            if len(best) == k or len(rows) < asked:
+                return best
+            asked *= 2
+
+    def _hit(self, match: Match, asset: Asset, seen: Sequence[_Seen]) -> Hit:
+        score = calibration.score(self.card, match.similarity)
+        row = unit(match.row.vector)
+        reasons = tuple(
+            Reason(s.term.label, self.card.space, float(unit(s.vector) @ row), s.term.weight) for s in seen
+        )
+        return Hit(asset, match.row.origin, score, calibration.band(score), match.similarity, self.card.space, reasons)
+
+    def _example(self, seen: _Seen) -> Example:
+        thumbnail = seen.thumbnail
+        if thumbnail is None and seen.asset:
+            thumbnail = self.store.thumbnails([seen.asset.id]).get(seen.asset.id)
+        return Example(seen.term.label, seen.term.weight, thumbnail, seen.term.box)
+
+    # Terms to vectors
+
+    def _seen(self, term: Term) -> _Seen:
+        if term.kind == "vector":
+            vector = cast(Vector, term.what)
+            if vector.shape != (self.card.dim,):
+                raise LibraryMismatch(
+                    f"the vector has {len(vector)} numbers, but {self.card.space} holds vectors of {self.card.dim}"
+                )
+            return _Seen(term, vector, None, None)
+        if term.kind == "text":
+            raise QueryError(
+                f"{term.what!r} is no file here, and words cannot be searched for yet; give the path of a "
+                "picture, or id: and the id of one in the library"
+            )
+        asset = self._asset(term)
+        if asset and term.box is None:
+            rows = self.store.rows(self.card.space, [asset.id])
+            whole = [row for row in rows if row.origin.part == "whole"]
+            if whole:
+                return _Seen(term, whole[0].vector, asset, None)
+        picture = self._picture(term, asset)
+        shown = picture
+        if term.box:
+            part = pixels.crop(picture.pixels, term.box)
+            picture = Picture(part, picture.origin, picture.width, picture.height)
+        vector = encode(self.encoder(), [picture])[0]
+        return _Seen(term, vector, asset, decode.thumbnail(shown, self.settings.thumbnail_side))
+
+    def _asset(self, term: Term) -> Asset | None:
+        """The library's own asset that a term is: by id, or by the path of a file that has not changed."""
+        if term.kind == "asset":
+            asset_id = cast(str, term.what)
+            found = self.store.get([asset_id]).get(asset_id)
+            if found is None:
+                raise QueryError(f"no picture of the library has the id {asset_id!r}: ids are in findalike search --json")
+            return found
+        if not isinstance(term.what, str):
+            return None
+        asset = self.store.find(uris.from_path(os.path.expanduser(term.what)))  # noqa: PTH111
+        if asset is None or uris.split(asset.uri)[1]:
+            return asset
+        listed = next(iter(sources.discover(uris.to_path(asset.uri))))
+        same = isinstance(listed, Asset) and (listed.size, listed.modified) == (asset.size, asset.modified)
+        return asset if same else None
+
+    def _picture(self, term: Term, asset: Asset | None) -> Picture:
+        origin = Origin(asset.id if asset else "")
+        if isinstance(term.what, np.ndarray):
+            array = cast(Pixels, term.what)
+            return Picture(array, origin, array.shape[1], array.shape[0])
+        try:
+            data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
+            side = None if term.box else short_side([self.card])
+            decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
+        except ReadError as error:
+            name = asset.uri if asset else term.label
+            raise QueryError(f"{name}: {error}") from error
+        return decoded.picture
+
+    def _read(self, term: Term, asset: Asset | None) -> bytes:
+        uri = asset.uri if asset else uris.from_path(os.path.expanduser(cast(str, term.what)))  # noqa: PTH111
+        with sources.open_asset(uri) as file:
+            return file.read()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A term turned into a vector. `asset` is the library's own, when the term is one."""
+
+    term: Term
+    vector: Vector
+    asset: Asset | None
+    thumbnail: bytes | None
