@@ -117,7 +117,9 @@ def _opened(data: bytes, media: str) -> ImageFile.ImageFile:
         return _opener(media)(BytesIO(data))
     except (SyntaxError, KeyError, NotImplementedError) as error:
         if media == "image/tiff":
-            raise ReadError(f"is a TIFF that is damaged, or of a kind that is not read here: {error}") from error
+            raise ReadError(
+                f"is a TIFF that is damaged, or of a kind that is not read here: {error}"
+            ) from error
         raise
 
 
