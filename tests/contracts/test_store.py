@@ -16,19 +16,38 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryMismatch, QueryError, UsageError
 from findalike.query import And, Compare, Filter, In, IsNull, Like, Not, Or, parse_filter
+from findalike.store import lance_index
 from findalike.store.base import Batch, Store
 from findalike.store.lance import LanceStore
 from findalike.store.memory import MemoryStore
 from findalike.types import Asset, Card, Failure, Metadata, Origin, Row, Vector
 
+
+class Eager(LanceStore):
+    """The store on disk as a large library sees it: with all its trees, and optimized after every write."""
+
+    def write(self, batch: Batch) -> None:
+        super().write(batch)
+        if batch.assets:
+            self.optimize()
+
+
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(),
     "lance": lambda path: LanceStore(path / "library", mode="a"),
+    "lance, optimized": lambda path: Eager(path / "library", mode="a"),
 }
 DIM = 16
 CARD = Card(name="cnn", revision="1", dim=DIM, preprocessing={"size": (224, 224)}, calibration=((0.0, 0.0),))
 SPACE = CARD.space
 SIMILARITY = 1e-5  # float32 sums in another order differ by this much at most
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_for_small_tables() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lance_index, "WITH_TREES", 1)
+        yield
 
 
 @pytest.fixture(params=STORES)

@@ -92,13 +92,12 @@ class LanceStore:
             self._journal.note(ids)
             self._widen_all(kinds)
             assets = {a.id: replace(a, metadata=columns.kept(a.metadata, kinds)) for a in batch.assets}
-            owners = {**self._get(ids - set(assets)), **assets}
+            there = self._get(ids)
+            owners = {**there, **assets}
             for space, several in batch.rows.items():
-                self._put_rows(space, several, owners)
-            lance_tables.upsert(
-                self._latest("thumbnails"), lance_records.thumbnails_to_arrow(batch.thumbnails), "asset_id"
-            )
-            self._put_assets(list(assets.values()))
+                self._put_rows(space, several, owners, there)
+            self._put("thumbnails", lance_records.thumbnails_to_arrow(batch.thumbnails), there)
+            self._put_assets(list(assets.values()), there)
             self._put_failures([a.uri for a in batch.assets], batch.failures)
             self._journal.note(ids - set(owners))
 
@@ -119,7 +118,7 @@ class LanceStore:
                 )
                 for i, asset in there.items()
             ]
-            self._put_assets(changed)
+            self._put_assets(changed, there)
             self._copy_facts(changed)
             self._journal.note([])
 
@@ -180,13 +179,8 @@ class LanceStore:
         with self._guarded():
             table = self._rows_of(space)
             condition = self._without_orphans(self._condition(where, table))
-            index = lance_index.index_of(table)
-            passing = table.count_rows(condition) if condition else index.rows
-            k = min(k, passing)
-            if k < 1:
-                return []
-            found = lance_index.search(table, index, target, k, condition, passing)
-            return _best(found, target, k)
+            found = lance_index.search(table, target, max(k, 1), condition)
+            return _best(found, target, k)[: max(k, 0)]
 
     def count(self, where: Filter | None = None) -> int:
         with self._guarded():
@@ -281,16 +275,30 @@ class LanceStore:
     def _ids(self, table: Any) -> set[str]:
         return set(lance_tables.select(table, ["asset_id"]).column("asset_id").to_pylist())
 
-    def _put_rows(self, space: str, rows: Sequence[Row], owners: Mapping[str, Asset]) -> None:
+    def _put_rows(
+        self, space: str, rows: Sequence[Row], owners: Mapping[str, Asset], there: Mapping[str, Asset]
+    ) -> None:
         table = self._rows_of(space)
         once = list({row.id: row for row in rows}.values())
-        if once:
-            lance_tables.replace_rows(table, lance_records.rows_to_arrow(once, owners, table.schema))
+        if not once:
+            return
+        data = lance_records.rows_to_arrow(once, owners, table.schema)
+        if any(row.asset_id in there for row in once):
+            lance_tables.replace_rows(table, data)
+        else:
+            table.add(data)
 
-    def _put_assets(self, assets: Sequence[Asset]) -> None:
-        table = self._latest("assets")
-        if assets:
-            lance_tables.upsert(table, lance_records.assets_to_arrow(assets, table.schema), "asset_id")
+    def _put_assets(self, assets: Sequence[Asset], there: Mapping[str, Asset]) -> None:
+        schema = self._latest("assets").schema
+        self._put("assets", lance_records.assets_to_arrow(assets, schema), there)
+
+    def _put(self, name: str, data: pa.Table, there: Mapping[str, Asset]) -> None:
+        """Write records by asset id. Of an asset that is not there, no table holds anything: what a killed
+        write left was mended first. So new ones are appended without looking."""
+        if any(i in there for i in data.column("asset_id").to_pylist()):
+            lance_tables.upsert(self._latest(name), data, "asset_id")
+        elif len(data):
+            self._latest(name).add(data)
 
     def _put_failures(self, cleared: Sequence[str], failures: Sequence[Failure]) -> None:
         table = self._latest("failures")

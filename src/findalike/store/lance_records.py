@@ -76,6 +76,14 @@ def kinds_of(schema: pa.Schema) -> dict[str, Kind]:
     return kinds
 
 
+def tree_columns(schema: pa.Schema) -> list[str]:
+    """The columns of a table worth a tree: those that ids, equalities and ranges are looked up in."""
+    if "row_id" in schema.names:
+        facts = ["folder", "media", "size", "modified"]
+        return ["asset_id", *facts, *(storage_name(*column) for column in kinds_of(schema).items())]
+    return [name for name in ("asset_id", "uri") if name in schema.names]
+
+
 def field_of(name: str, kind: Kind) -> pa.Field:
     return pa.field(storage_name(name, kind), _TYPES[kind])
 

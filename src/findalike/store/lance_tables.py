@@ -91,23 +91,15 @@ def select_ids(table: Any, names: Sequence[str], column: str, ids: Iterable[str]
 
 
 def upsert(table: Any, data: pa.Table, key: str) -> None:
-    """Write records by their key in one commit; when none of the keys is there, by plain appending."""
-    if not len(data):
-        return
-    keys = data.column(key).to_pylist()
-    if not any(table.count_rows(ids_sql(key, some)) for some in chunks(keys)):
-        table.add(data)
-    else:
-        table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(data)
+    """Write records by their key in one commit."""
+    table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(data)
 
 
 def replace_rows(table: Any, data: pa.Table) -> None:
-    """Write rows in one commit; other rows of the same assets go in that commit too."""
-    if not len(data):
-        return
+    """Write rows in one commit; other rows of the same assets go in that commit too. Looking for those first
+    pays: without any the commit takes a tenth of the time."""
     rows, assets = data.column("row_id").to_pylist(), data.column("asset_id").unique().to_pylist()
     there = set(select_ids(table, ["row_id"], "asset_id", assets).column("row_id").to_pylist())
-    there |= set(select_ids(table, ["row_id"], "row_id", rows).column("row_id").to_pylist())
     if not there:
         table.add(data)
         return
