@@ -413,6 +413,14 @@ def test_a_cut_tail_padded_with_zeros_is_still_cut() -> None:
         decode(data[:-2], ORIGIN)
 
 
+def test_looking_for_the_end_takes_time_in_proportion_to_the_file() -> None:
+    data = saved(photo(), "JPEG")[:-2] + b"\x00\xff\x01" * 2_000_000
+    start = time.perf_counter()
+    with pytest.raises(DamagedPicture):
+        decode(data, ORIGIN)
+    assert time.perf_counter() - start < 5
+
+
 def test_bytes_after_the_picture_do_no_harm() -> None:
     for form in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
         data = saved(photo(), form)

@@ -211,6 +211,7 @@ except ReadError as error:
     print(error)
 print(sources.exists(sys.argv[1] + "/locked/inside.jpg"))
 print(sources.is_empty_or_missing(sys.argv[1] + "/locked"))
+print([type(item).__name__ for item in sources.discover(sys.argv[1] + "/locked")])
 """
 
 
@@ -236,6 +237,7 @@ def test_an_unreadable_folder_is_a_failure_and_the_listing_goes_on(tmp_path: Pat
         "may not be read by this user; change its permissions, or run as another user",
         "True",
         "True",
+        "['Failure']",
     ]
 
 

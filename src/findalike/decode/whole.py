@@ -60,7 +60,9 @@ def _jpeg(data: bytes) -> bool:
     at = 2
     while at < len(data):
         if data[at] != 0xFF:
-            at = data.index(b"\xff", at) if b"\xff" in data[at:] else len(data)
+            at = data.find(b"\xff", at)
+            if at < 0:
+                return False
             continue
         marker = data[at + 1]
         if marker == _EOI:

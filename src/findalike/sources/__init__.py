@@ -76,7 +76,7 @@ def discover(path: str | os.PathLike[str], options: Options | None = None) -> So
         raise ReadError(f"{given}: {reason(error)}") from error
     except ReadError as error:
         raise ReadError(f"{given}: {error}") from error
-    if (Path(local) / LIBRARY_MANIFEST).exists():
+    if os.path.exists(os.path.join(local, LIBRARY_MANIFEST)):  # noqa: PTH110, PTH118  (Path's may raise)
         raise UsageError(f"{given}: is a findalike library; give a folder of pictures")
     return Folder(root, options, archive.inside if options.archives else None)
 
