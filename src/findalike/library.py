@@ -177,6 +177,10 @@ class Library:
             raise UsageError(f"{what}: the library holds no such picture; findalike search --where lists what it holds")
         return found
 
+    def due(self) -> list[str]:
+        """The spaces whose size calls for an index that is not there or that too many rows are missing from."""
+        return [space for space, status in self.store.status().items() if status.due]
+
     def optimize(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Compact the store, and build the index that its size calls for."""
         with self._writing(0):
@@ -209,6 +213,10 @@ class Library:
                 raise QueryError(f"a region is a part of one picture, but there are {len(terms)} terms; use Term(box=…)")
             terms = [replace(terms[0], box=region)]
         return self._searcher(encoder).search(Query(tuple(terms), where, encoder, k, min_score, include_self))
+
+    def size_of(self, term: Term) -> tuple[int, int]:
+        """Width and height of a term's picture, upright. Raises QueryError."""
+        return self._searcher(None).size_of(term)
 
     def _term(self, what: object) -> Term:
         if isinstance(what, Term):
@@ -263,21 +271,16 @@ class Library:
         if missing:
             how = "pictures whose file is gone: connect the drive, or run findalike remove --missing"
             found.append(Problem("missing files", how, missing, False))
-        for space, status in self.store.status().items():
-            if status.due:
-                how = f"{space}: run findalike optimize to build the {status.due} index"
-                found.append(Problem("index", how, status.unindexed, True))
         return found
 
     def repair(self, progress: Callable[[str], None] = lambda _: None) -> list[Problem]:
         """Mend what `check` calls repairable; returns what was mended."""
         with self._writing(0):
             mended = list(self.store.repair())
-            due = [space for space, status in self.store.status().items() if status.due]
+            due = self.due()
             if due:
                 self.store.optimize(progress)
-                mended += [Problem("index", f"{space}: index built", 1, True) for space in due]
-        return mended
+        return mended + [Problem("index", f"the index of {space} was built", 1, True) for space in due]
 
     # Encoders
 

@@ -97,6 +97,13 @@ class Searcher:
         kept = [hit for hit in hits if hit.score >= query.min_score]
         return Hits(kept, query, [self._example(s) for s in seen], self.store.thumbnails)
 
+    def size_of(self, term: Term) -> tuple[int, int]:
+        """Width and height of a term's picture, upright. Raises QueryError."""
+        if term.kind not in ("image", "asset"):
+            raise QueryError(f"{term.label!r} is no picture, so it has no size")
+        picture = self._picture(term, self._asset(term))
+        return picture.width, picture.height
+
     def _filtered(self, query: Query, where: Filter | None) -> Hits:
         """All that passes the filter, by path: there is nothing to rank by."""
         assets = sorted(self.store.assets(where), key=lambda asset: asset.uri)

@@ -1,0 +1,146 @@
+"""`findalike index`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+import findalike
+from findalike.cli.main import SOME_FAILED
+from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.ingest import Progress as Tick
+from findalike.ingest import Report, Watch
+from findalike.present.caption import printable
+from findalike.settings import load
+
+SHOWN_FAILURES = 20
+
+
+@click.command(epilog="""\b
+Examples:
+  findalike index ~/Pictures
+  findalike index scans.zip holiday/ --library holiday.library
+  findalike index --table products.csv --path-column photo
+  findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2""")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@library_option
+@click.option("--table", metavar="FILE", help="A CSV or Parquet file with a column of paths; the others become metadata.")
+@click.option("--path-column", metavar="COL", help="The column of paths; found by its name when it is path, file, …")
+@click.option("--encoder", "-e", "encoders", multiple=True, metavar="NAME", help="See findalike encoders. May be repeated.")
+@click.option("--precision", type=click.Choice(["int8", "float32"]), help="How the network is computed.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match, such as '*.jpg' or '2019/**'.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="No files or folders that match.")
+@click.option("--hidden", is_flag=True, help="Also hidden files and system folders.")
+@click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
+@click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
+@click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
+@click.option("--workers", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default.")
+@click.option("--no-optimize", is_flag=True, help="Leave the building of an index to findalike optimize.")
+@json_option
+def index(
+    paths: tuple[str, ...], library: str | None, table: str | None, path_column: str | None, encoders: tuple[str, ...],
+    as_json: bool, wait: bool, workers: int | None, no_optimize: bool, **options: Any,
+) -> int:  # fmt: skip
+    """Bring a library in step with folders, archives, files, or a table of files.
+
+    New and changed pictures are encoded, moved ones keep their identity, those whose file is gone are
+    forgotten. Run it again at any time: files that are unchanged are not read again.
+    """
+    changes = {"workers": workers} if workers else {}
+    with findalike.open(library, **changes) as opened:
+        with progress_bar() as watch:
+            report = opened.add(
+                *paths, table=table, path_column=path_column, encoder=encoders, wait=-1 if wait else 0, watch=watch, **options
+            )
+        if not no_optimize and opened.due():
+            opened.optimize(say)
+        size = len(opened)
+    if as_json:
+        click.echo(json.dumps(_record(report), ensure_ascii=False, indent=1))
+    else:
+        click.echo(_sentence(report, size, opened.path))
+    _list_failures(report)
+    return SOME_FAILED if report.failures else 0
+
+
+def _sentence(report: Report, size: int, path: str) -> str:
+    changes = {
+        "added": report.added,
+        "changed": report.updated,
+        "newly encoded": report.encoded,
+        "moved": report.moved,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "failed": len(report.failures),
+    }
+    said = ", ".join(f"{count:,} {word}" for word, count in changes.items() if count) or "no pictures found"
+    others = f" ({number(report.skipped, 'other file')} passed over)" if report.skipped else ""
+    done = report.added + report.updated + report.encoded
+    rate = f", {done / report.seconds:,.0f} pictures/s" if done and report.seconds > 0 else ""
+    return f"{said}{others} in {report.seconds:.1f} s{rate}\n{path} holds {number(size, 'picture')}."
+
+
+def _list_failures(report: Report) -> None:
+    for failure in report.failures[:SHOWN_FAILURES]:
+        say(f"  {printable(failure.uri)}: {failure.error}")
+    more = len(report.failures) - SHOWN_FAILURES
+    if more > 0:
+        say(f"  and {more:,} more: findalike info --failures")
+
+
+def _record(report: Report) -> dict[str, Any]:
+    values = dataclasses.asdict(report)
+    values["failures"] = [{"uri": f.uri, "stage": f.stage, "error": f.error} for f in report.failures]
+    return values
+
+
+class _Bar:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("[red]{task.fields[failed]}"),
+            console=console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("Looking", total=None, rate="", failed="")
+        self._phase = "listing"
+        self._bar.start()
+
+    def __call__(self, tick: Tick) -> None:
+        if tick.phase != self._phase:
+            self._phase = tick.phase
+            words = {"encoding": "Encoding", "sweeping": "Sweeping"}.get(tick.phase, "Looking")
+            self._bar.reset(self._task, description=words, total=tick.total or None, completed=tick.done)
+            self._first = tick.done
+        task = self._bar.tasks[0]
+        seconds = task.elapsed or 0.0
+        rate = f"{(tick.done - self._first) / seconds:,.0f}/s" if tick.phase == "encoding" and seconds > 0.5 else ""
+        failed = f"{tick.failed:,} failed" if tick.failed else ""
+        self._bar.update(self._task, completed=tick.done, rate=rate, failed=failed)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def progress_bar() -> Iterator[Watch]:
+    bar = _Bar()
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -1,0 +1,133 @@
+"""The command `findalike`: its list of commands, and errors turned into sentences and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from findalike import __version__, plugins
+from findalike.errors import FindalikeError, LibraryMismatch, LibraryMissing, UsageError
+
+DONE, FAILED, WRONG_USAGE, SOME_FAILED, NO_LIBRARY, NOTHING_SIMILAR, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+COMMANDS = {
+    "index": ("index", "Bring a library in step with folders, archives or a table of pictures."),
+    "search": ("search", "Find pictures that look like the given ones."),
+    "info": ("manage", "Show what a library holds."),
+    "doctor": ("manage", "Check a library, and repair it on request."),
+    "remove": ("manage", "Forget pictures; their files are never touched."),
+    "optimize": ("manage", "Compact a library and build the index that its size calls for."),
+    "encoders": ("manage", "List the encoders that are installed."),
+    "demo": ("demo", "Index real photographs, search them, and show the result."),
+    "completion": ("manage", "Print the completion script of a shell."),
+}
+"""Each command's module and the line that `--help` shows, so that help imports none of them."""
+
+EPILOG = """\b
+Examples:
+  findalike index ~/Pictures
+  findalike search photo.jpg
+  findalike search photo.jpg --where "taken >= 2019" --sheet found.png
+  findalike search id:3f2a90c1d4e5b677 --minus blurred.jpg --json
+
+\b
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some files failed; 4 no library there, or made by
+another card or version; 5 nothing similar (with --exit-code); 130 interrupted, what was done is kept."""
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[name]
+        command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), name)
+        return command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message} See findalike --help.", context) from error
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="findalike %(version)s")
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; -vv says all.")
+def findalike(verbose: int) -> None:
+    """Find the pictures that look alike: give it a folder, then a picture. Works offline."""
+    level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line and exit with the code of the design."""
+    for stream in (sys.stdout, sys.stderr):  # names with stray bytes and narrow encodings never end a run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _interrupt)
+    code = FAILED
+    with _ended_well():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        result = findalike.main(standalone_mode=False)
+        return result if isinstance(result, int) else DONE
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USAGE if isinstance(error, click.UsageError) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was done is kept; the same command goes on from there.", err=True)
+        return INTERRUPTED
+    except FindalikeError as error:
+        click.echo(f"findalike: {error}", err=True)
+        return code_of(error)
+    except MemoryError:
+        click.echo("findalike: out of memory; try again with FINDALIKE_WORKERS=1", err=True)
+        return FAILED
+
+
+def code_of(error: FindalikeError) -> int:
+    """The exit code of an error."""
+    if isinstance(error, UsageError):
+        return WRONG_USAGE
+    return NO_LIBRARY if isinstance(error, LibraryMissing | LibraryMismatch) else FAILED
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _ended_well() -> Iterator[None]:
+    """A reader that closes the pipe early (`| head`) has what it wanted."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

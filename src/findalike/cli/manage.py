@@ -1,0 +1,160 @@
+"""`findalike info`, `doctor`, `remove`, `optimize`, `encoders` and `completion`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import get_completion_class
+
+import findalike
+from findalike.cli.main import DONE, FAILED, findalike as program
+from findalike.cli.options import json_option, library_option, number, say
+from findalike.encode import catalog
+from findalike.library import Info
+from findalike.present.caption import printable
+from findalike.types import Asset
+
+
+@click.command()
+@library_option
+@click.option("--failures", is_flag=True, help="List the files that could not be used.")
+@json_option
+def info(library: str | None, failures: bool, as_json: bool) -> None:
+    """Show what a library holds."""
+    with findalike.open(library, "r") as opened:
+        found = opened.info()
+    if as_json:
+        click.echo(json.dumps(_record(found), ensure_ascii=False, indent=1))
+    elif failures:
+        for failure in found.failures:
+            click.echo(f"{printable(failure.uri)}\t{failure.stage}\t{failure.error}")
+    else:
+        click.echo("\n".join(_lines(found)))
+
+
+def _lines(found: Info) -> list[str]:
+    lines = [
+        f"library   {found.path}",
+        f"pictures  {found.pictures:,}",
+        f"failures  {len(found.failures):,}" + (" (findalike info --failures)" if found.failures else ""),
+        f"on disk   {found.bytes / 2**20:,.1f} MiB",
+    ]
+    for space, status in found.spaces.items():
+        due = f"; {status.due} is due: findalike optimize" if status.due else ""
+        lines.append(f"space     {space}: {number(status.rows, 'row')}, {status.index} index{due}")
+    columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
+    return [*lines, f"columns   {printable(columns)}"]
+
+
+def _record(found: Info) -> dict[str, Any]:
+    return {
+        **{name: getattr(found, name) for name in ("path", "pictures", "bytes")},
+        "failures": [{"uri": f.uri, "stage": f.stage, "error": f.error} for f in found.failures],
+        "spaces": {space: dataclasses.asdict(status) for space, status in found.spaces.items()},
+        "cards": [dataclasses.asdict(card) for card in found.cards],
+        "columns": dict(found.columns),
+    }
+
+
+@click.command()
+@library_option
+@click.option("--repair", is_flag=True, help="Mend what can be mended. Never removes a picture.")
+@json_option
+def doctor(library: str | None, repair: bool, as_json: bool) -> int:
+    """Check a library: its manifest, cards, rows, thumbnails, index, and whether the files are still there.
+
+    Exits with 1 when something is wrong and was not repaired.
+    """
+    with findalike.open(library, "a" if repair else "r") as opened:
+        mended = opened.repair(say) if repair else []
+        problems = opened.check()
+    if as_json:
+        both = {"mended": mended, "problems": problems}
+        click.echo(json.dumps({k: [dataclasses.asdict(p) for p in v] for k, v in both.items()}, indent=1))
+    else:
+        for problem in mended:
+            click.echo(f"mended: {problem.kind}: {problem.count:,} {problem.detail}")
+        for problem in problems:
+            how = " (findalike doctor --repair)" if problem.repairable else ""
+            click.echo(f"{problem.kind}: {problem.count:,} {problem.detail}{how}")
+        if not problems:
+            click.echo("All is well.")
+    return FAILED if problems else DONE
+
+
+@click.command(epilog="""\b
+Examples:
+  findalike remove ~/Pictures/old
+  findalike remove --missing --dry-run
+  findalike remove --where "folder like '%/tmp%'" """)
+@click.argument("what", nargs=-1, metavar="[PATH|id:…]...")
+@library_option
+@click.option("--where", metavar="EXPR", help="Those whose metadata passes.")
+@click.option("--missing", is_flag=True, help="Those whose file is gone.")
+@click.option("--dry-run", is_flag=True, help="Only list them.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove(what: tuple[str, ...], library: str | None, where: str | None, missing: bool, dry_run: bool, yes: bool) -> None:
+    """Forget pictures: by path (a folder stands for all in it), by id, by filter. Files are never touched."""
+    if not (what or where or missing):
+        raise click.UsageError("nothing to remove: give a path, id:…, --where or --missing")
+    findalike.open(library, "r").close()  # never makes a library
+    with findalike.open(library) as opened:
+        chosen = opened.remove(*what, where=where, missing=missing, dry_run=True)
+        _list(chosen)
+        if not chosen or dry_run:
+            return
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Forget {number(len(chosen), 'picture')}?", abort=True, err=True)
+        opened.remove(*[f"id:{asset.id}" for asset in chosen])
+    click.echo(f"Forgot {number(len(chosen), 'picture')}. No file was touched.")
+
+
+def _list(chosen: Sequence[Asset], most: int = 20) -> None:
+    for asset in chosen[:most]:
+        say(f"  {printable(asset.uri)}")
+    if len(chosen) > most:
+        say(f"  and {len(chosen) - most:,} more")
+    if not chosen:
+        say("Nothing to remove.")
+
+
+@click.command()
+@library_option
+def optimize(library: str | None) -> None:
+    """Compact a library and build the index that its size calls for. Searches go on meanwhile."""
+    findalike.open(library, "r").close()  # never makes a library
+    with findalike.open(library) as opened:
+        opened.optimize(say)
+        for space, status in opened.store.status().items():
+            click.echo(f"{space}: {number(status.rows, 'row')}, {status.index} index")
+
+
+@click.command()
+@json_option
+def encoders(as_json: bool) -> None:
+    """List the encoders that are installed. A name stands for the first precision listed."""
+    cards = list(catalog.cards())
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(card) for card in cards], indent=1))
+        return
+    for card in cards:
+        click.echo(f"{card.name:20} {card.precision:8} {card.dim:5} numbers  {card.licence:11} {card.source}")
+
+
+@click.command(epilog="""\b
+Examples:
+  findalike completion bash > ~/.local/share/bash-completion/completions/findalike
+  findalike completion zsh  > ~/.zfunc/_findalike
+  findalike completion fish > ~/.config/fish/completions/findalike.fish""")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(kind(program, {}, "findalike", "_FINDALIKE_COMPLETE").source())

@@ -1,0 +1,39 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+library_option = click.option(
+    "--library",
+    "-l",
+    metavar="DIR",
+    help="The folder of the library. Else FINDALIKE_LIBRARY, else the platform's data folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console on stdout or stderr, coloured only on a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=not (sys.stderr if stderr else sys.stdout).isatty())
+
+
+def say(text: str) -> None:
+    """A sentence for a person, on stderr."""
+    click.echo(text, err=True)
+
+
+def stage(announce: Callable[[str], None] = say) -> Callable[[str], None]:
+    """A progress function for operations that name their parts."""
+    return announce
+
+
+def number(count: int, noun: str, plural: str = "") -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

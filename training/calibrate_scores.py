@@ -1,0 +1,180 @@
+"""Calibrate scores: from the cosine of each space to a score whose bands mean the same in every space.
+
+    python training/calibrate_scores.py FOLDER [--pictures 3000]
+
+FOLDER holds photographs and a `labels.csv` with columns path, caption_1, … as `captions-train` (Flickr8k) does.
+Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the cosine where
+
+    loosely related   1 pair in 1,000 of any two photographs is as close
+    similar           1 in 2 of the pairs as close share words in what people wrote below them
+                      (tf-idf cosine of the captions above .2, as 1 pair in 60 has)
+    very similar      4 in 5 do
+    near copy         1 pair in 1,000,000 of different photographs is as close
+    same picture      all but 1 in 20 of the copies that were only compressed or scaled are as close
+
+Beside it stands how many of the edited copies (cropped, framed, greyed, …) each band would hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from rich.progress import track
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from findalike import decode, settings
+from findalike.encode import calibration, catalog
+from findalike.encode.base import Encoder, encode, short_side
+from findalike.types import Origin
+
+OUT = Path(__file__).parents[1] / "src/findalike/encode/data/calibration.json"
+SHARE_WORDS = 0.2
+COPIED = 300
+
+Edit = Callable[[Image.Image], Image.Image]
+
+
+def jpeg(quality: int, scale: float = 1) -> Edit:
+    def edit(image: Image.Image) -> Image.Image:
+        buffer = BytesIO()
+        size = round(image.width * scale), round(image.height * scale)
+        image.resize(size, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=quality)
+        return Image.open(buffer).convert("RGB")
+
+    return edit
+
+
+def crop(part: float) -> Edit:
+    def edit(image: Image.Image) -> Image.Image:
+        x, y = round(image.width * part / 2), round(image.height * part / 2)
+        return image.crop((x, y, image.width - x, image.height - y))
+
+    return edit
+
+
+def banner(image: Image.Image) -> Image.Image:
+    drawn = image.copy()
+    draw = ImageDraw.Draw(drawn)
+    draw.rectangle((0, image.height * 0.82, image.width, image.height), fill=(20, 20, 20))
+    draw.text((image.width * 0.05, image.height * 0.86), "SAMPLE TEXT", fill=(255, 255, 255), font_size=image.height // 12)
+    return drawn
+
+
+SAME: dict[str, Edit] = {
+    "jpeg 90": jpeg(90),
+    "jpeg 70": jpeg(70),
+    "jpeg 50": jpeg(50),
+    "half size": jpeg(90, 0.5),
+    "twice the size": jpeg(90, 2),
+}
+EDITED: dict[str, Edit] = {
+    "crop 10 %": crop(0.1),
+    "crop 20 %": crop(0.2),
+    "crop 40 %": crop(0.4),
+    "border": lambda image: ImageOps.expand(image, image.width // 12, (255, 255, 255)),
+    "banner": banner,
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.4),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "blur": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+    "mirror": ImageOps.mirror,
+    "turned by 3°": lambda image: image.rotate(3, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)),
+    "jpeg 15": jpeg(15),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=3000)
+    arguments = parser.parse_args()
+    with (arguments.folder / "labels.csv").open(encoding="utf-8") as file:
+        labels = list(csv.DictReader(file))
+    labels = labels[:: max(1, len(labels) // arguments.pictures)][: arguments.pictures]
+    paths = [arguments.folder / row["path"] for row in labels]
+    captions = [" ".join(text for name, text in row.items() if name.startswith("caption_")) for row in labels]
+    shared = shared_words(captions)
+    points = {}
+    for card in catalog.cards():
+        encoder = catalog.load(card, settings.default())
+        points[card.space] = calibrated(encoder, paths, shared)
+        OUT.write_text(json.dumps(points, indent=1) + "\n", "utf-8")
+
+
+def shared_words(captions: list[str]) -> NDArray[np.float32]:
+    """The tf-idf cosine of every two captions, shape (n, n)."""
+    table = TfidfVectorizer(stop_words="english", sublinear_tf=True).fit_transform(captions)
+    similarity: NDArray[np.float32] = (table @ table.T).toarray().astype(np.float32)
+    return similarity
+
+
+def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32]) -> list[tuple[float, float]]:
+    card = encoder.card
+    vectors = encoded(encoder, [path.read_bytes() for path in paths], card.space)
+    pairs = np.triu_indices(len(vectors), 1)
+    cosines = (vectors @ vectors.T)[pairs]
+    copies = {name: cosines_to_copies(encoder, paths, vectors, name, edit) for name, edit in {**SAME, **EDITED}.items()}
+    like = shared[pairs] > SHARE_WORDS
+    thresholds = [
+        float(np.quantile(cosines, 0.999)),
+        share_reaches(cosines, like, 0.5),
+        share_reaches(cosines, like, 0.8),
+        float(np.quantile(cosines, 1 - 1e-6)),
+        float(np.quantile(np.concatenate([copies[name] for name in SAME]), 0.05)),
+    ]
+    names = [name for _, name in reversed(calibration.BANDS[:-1])]
+    print(f"\n{card.space}: " + ", ".join(f"{name} {at:.3f}" for name, at in zip(names, thresholds, strict=True)))
+    for name, found in copies.items():
+        least = [score for score, _ in reversed(calibration.BANDS[:-1])]
+        scores = np.interp(found, [0, *thresholds, 1], [0, *least, 1])
+        bands = [calibration.band(score) for score in scores]
+        shares = ", ".join(f"{bands.count(b):4d} {b}" for _, b in calibration.BANDS[:4])
+        print(f"  {name:15} cosine p5 {np.quantile(found, 0.05):.3f} p50 {np.median(found):.3f}: {shares} of {len(found)}")
+    if sorted(thresholds) != thresholds:
+        raise SystemExit("the bands of this space are not in order")
+    knots = [(0.0, 0.0), *zip(thresholds, least, strict=True), (1.0, 1.0)]
+    return [(round(cosine, 4), score) for cosine, score in knots]
+
+
+def share_reaches(cosines: NDArray[np.float32], like: NDArray[np.bool_], share: float) -> float:
+    """The cosine from which on at least this share of the pairs in a small step are alike."""
+    edges = np.arange(0.3, 0.95, 0.01)
+    for low in edges:
+        inside = (cosines >= low) & (cosines < low + 0.05)
+        if inside.sum() >= 20 and like[inside].mean() >= share:
+            return float(low + 0.025)
+    raise SystemExit(f"no cosine has {share:.0%} of its pairs alike")
+
+
+def cosines_to_copies(
+    encoder: Encoder, paths: list[Path], vectors: NDArray[np.float32], name: str, edit: Edit
+) -> NDArray[np.float32]:
+    step = len(paths) // COPIED
+    edited = []
+    for path in paths[::step]:
+        buffer = BytesIO()
+        edit(Image.open(path).convert("RGB")).save(buffer, "PNG", compress_level=1)
+        edited.append(buffer.getvalue())
+    cosines: NDArray[np.float32] = (encoded(encoder, edited, name) * vectors[::step]).sum(axis=1)
+    return cosines
+
+
+def encoded(encoder: Encoder, files: list[bytes], what: str) -> NDArray[np.float32]:
+    side = short_side([encoder.card])
+    several = []
+    for start in track(range(0, len(files), 8), what, transient=True):
+        pictures = [decode.decode(data, Origin(""), short_side=side).picture for data in files[start : start + 8]]
+        several.append(encode(encoder, pictures))
+    return np.concatenate(several)
+
+
+if __name__ == "__main__":
+    main()
