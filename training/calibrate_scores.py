@@ -1,16 +1,17 @@
-"""Calibrate scores: from the cosine of each space to a score whose bands mean the same in every space.
+"""Calibrate scores: from the similarity of each space to a score whose bands mean the same in every space.
 
     python training/calibrate_scores.py FOLDER [--pictures 3000]
 
 FOLDER holds photographs and a `labels.csv` with columns path, caption_1, … as `captions-train` (Flickr8k) does.
-Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the cosine where
+Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the
+similarity (the cosine to the adapted query, see `rank.adapted`) where
 
     loosely related   1 pair in 1,000 of any two photographs is as close
     similar           1 in 2 of the pairs as close share words in what people wrote below them
                       (tf-idf cosine of the captions above .2, as 1 pair in 60 has)
     very similar      4 in 5 do
     near copy         1 pair in 1,000,000 of different photographs is as close
-    same picture      all but 1 in 20 of the copies that were only compressed or scaled are as close
+    same picture      all but 1 in 20 of the copies that were only compressed (JPEG 70 and up) or enlarged are as close
 
 Beside it stands how many of the edited copies (cropped, framed, greyed, …) each band would hold.
 """
@@ -33,6 +34,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from findalike import decode, settings
 from findalike.encode import calibration, catalog
 from findalike.encode.base import Encoder, encode, short_side
+from findalike.rank import adapted
 from findalike.types import Origin
 
 OUT = Path(__file__).parents[1] / "src/findalike/encode/data/calibration.json"
@@ -64,15 +66,18 @@ def banner(image: Image.Image) -> Image.Image:
     drawn = image.copy()
     draw = ImageDraw.Draw(drawn)
     draw.rectangle((0, image.height * 0.82, image.width, image.height), fill=(20, 20, 20))
-    draw.text((image.width * 0.05, image.height * 0.86), "SAMPLE TEXT", fill=(255, 255, 255), font_size=image.height // 12)
+    draw.text(
+        (image.width * 0.05, image.height * 0.86),
+        "SAMPLE TEXT",
+        fill=(255, 255, 255),
+        font_size=image.height // 12,
+    )
     return drawn
 
 
 SAME: dict[str, Edit] = {
     "jpeg 90": jpeg(90),
     "jpeg 70": jpeg(70),
-    "jpeg 50": jpeg(50),
-    "half size": jpeg(90, 0.5),
     "twice the size": jpeg(90, 2),
 }
 EDITED: dict[str, Edit] = {
@@ -88,11 +93,14 @@ EDITED: dict[str, Edit] = {
     "mirror": ImageOps.mirror,
     "turned by 3°": lambda image: image.rotate(3, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)),
     "jpeg 15": jpeg(15),
+    "half size": jpeg(90, 0.5),  # of pictures of 224 pixels, which the encoder has to enlarge then
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=3000)
     arguments = parser.parse_args()
@@ -119,9 +127,12 @@ def shared_words(captions: list[str]) -> NDArray[np.float32]:
 def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32]) -> list[tuple[float, float]]:
     card = encoder.card
     vectors = encoded(encoder, [path.read_bytes() for path in paths], card.space)
+    mean = vectors.mean(axis=0)
     pairs = np.triu_indices(len(vectors), 1)
-    cosines = (vectors @ vectors.T)[pairs]
-    copies = {name: cosines_to_copies(encoder, paths, vectors, name, edit) for name, edit in {**SAME, **EDITED}.items()}
+    cosines = similarities(vectors, vectors, mean)[pairs]
+    copies = {}
+    for name, edit in {**SAME, **EDITED}.items():
+        copies[name] = similarities_of_copies(encoder, paths, vectors, mean, name, edit)
     like = shared[pairs] > SHARE_WORDS
     thresholds = [
         float(np.quantile(cosines, 0.999)),
@@ -131,13 +142,18 @@ def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32])
         float(np.quantile(np.concatenate([copies[name] for name in SAME]), 0.05)),
     ]
     names = [name for _, name in reversed(calibration.BANDS[:-1])]
-    print(f"\n{card.space}: " + ", ".join(f"{name} {at:.3f}" for name, at in zip(names, thresholds, strict=True)))
+    print(
+        f"\n{card.space}: "
+        + ", ".join(f"{name} {at:.3f}" for name, at in zip(names, thresholds, strict=True))
+    )
     for name, found in copies.items():
         least = [score for score, _ in reversed(calibration.BANDS[:-1])]
         scores = np.interp(found, [0, *thresholds, 1], [0, *least, 1])
         bands = [calibration.band(score) for score in scores]
         shares = ", ".join(f"{bands.count(b):4d} {b}" for _, b in calibration.BANDS[:4])
-        print(f"  {name:15} cosine p5 {np.quantile(found, 0.05):.3f} p50 {np.median(found):.3f}: {shares} of {len(found)}")
+        print(
+            f"  {name:15} similarity p5 {np.quantile(found, 0.05):.3f} p50 {np.median(found):.3f}: {shares} of {len(found)}"
+        )
     if sorted(thresholds) != thresholds:
         raise SystemExit("the bands of this space are not in order")
     knots = [(0.0, 0.0), *zip(thresholds, least, strict=True), (1.0, 1.0)]
@@ -154,8 +170,23 @@ def share_reaches(cosines: NDArray[np.float32], like: NDArray[np.bool_], share: 
     raise SystemExit(f"no cosine has {share:.0%} of its pairs alike")
 
 
-def cosines_to_copies(
-    encoder: Encoder, paths: list[Path], vectors: NDArray[np.float32], name: str, edit: Edit
+def similarities(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], mean: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """As a search computes them, shape (queries, vectors)."""
+    turned = np.stack([adapted(query, mean, len(vectors)) for query in queries])
+    own = (turned * queries).sum(axis=1, keepdims=True)
+    found: NDArray[np.float32] = turned @ vectors.T / own
+    return found
+
+
+def similarities_of_copies(
+    encoder: Encoder,
+    paths: list[Path],
+    vectors: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    name: str,
+    edit: Edit,
 ) -> NDArray[np.float32]:
     step = len(paths) // COPIED
     edited = []
@@ -163,15 +194,19 @@ def cosines_to_copies(
         buffer = BytesIO()
         edit(Image.open(path).convert("RGB")).save(buffer, "PNG", compress_level=1)
         edited.append(buffer.getvalue())
-    cosines: NDArray[np.float32] = (encoded(encoder, edited, name) * vectors[::step]).sum(axis=1)
-    return cosines
+    found: NDArray[np.float32] = similarities(
+        encoded(encoder, edited, name), vectors[::step], mean
+    ).diagonal()
+    return found
 
 
 def encoded(encoder: Encoder, files: list[bytes], what: str) -> NDArray[np.float32]:
     side = short_side([encoder.card])
     several = []
     for start in track(range(0, len(files), 8), what, transient=True):
-        pictures = [decode.decode(data, Origin(""), short_side=side).picture for data in files[start : start + 8]]
+        pictures = [
+            decode.decode(data, Origin(""), short_side=side).picture for data in files[start : start + 8]
+        ]
         several.append(encode(encoder, pictures))
     return np.concatenate(several)
 

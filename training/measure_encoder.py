@@ -28,7 +28,9 @@ OUT = Path(__file__).parents[1] / "src/findalike/encode/data"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("encoder")
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
@@ -47,7 +49,9 @@ def main() -> None:
     side, fraction = card.preprocessing["side"], card.preprocessing["crop"]
 
     def batch(paths: list[Path]) -> np.ndarray:
-        decoded = [decode.decode(path.read_bytes(), Origin(""), short_side=round(side / fraction)) for path in paths]
+        decoded = [
+            decode.decode(path.read_bytes(), Origin(""), short_side=round(side / fraction)) for path in paths
+        ]
         return np.stack([pixels.square(d.picture.pixels, side, fraction) for d in decoded])
 
     def batches(paths: list[Path]) -> list[list[Path]]:

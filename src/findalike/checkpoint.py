@@ -41,7 +41,15 @@ def read(path: Path) -> Tensors:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:
         raise EncoderError(f"{path}: not a PyTorch checkpoint of plain tensors ({error})") from error
 
 
@@ -88,7 +96,9 @@ class _Tensor:
         if 0 in self.shape or last >= numbers.size:
             raise ValueError("a tensor that reaches beyond its storage")
         bytes_apart = [step * numbers.itemsize for step in self.stride]
-        return np.ascontiguousarray(as_strided(numbers[self.offset :], self.shape, bytes_apart, writeable=False))
+        return np.ascontiguousarray(
+            as_strided(numbers[self.offset :], self.shape, bytes_apart, writeable=False)
+        )
 
 
 class _Unpickler(pickle.Unpickler):
@@ -100,7 +110,9 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, shape, stride, *_: _Tensor(storage, offset, tuple(shape), tuple(stride))
+            return lambda storage, offset, shape, stride, *_: _Tensor(
+                storage, offset, tuple(shape), tuple(stride)
+            )
         if module == "torch" and name in _STORAGES:
             return partial(_Storage, _STORAGES[name])
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no weights need")

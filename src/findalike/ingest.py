@@ -114,7 +114,9 @@ class _Plan:
     with_metadata: list[tuple[_Known, Asset]] = field(default_factory=list)
 
 
-def roots(paths: Iterable[str | os.PathLike[str]], options: sources.Options, store: Store, sweep: bool) -> list[Source]:
+def roots(
+    paths: Iterable[str | os.PathLike[str]], options: sources.Options, store: Store, sweep: bool
+) -> list[Source]:
     """The sources of the given paths. Raises UsageError for a path where nothing is and never was, and
     SweepRefused for a root that is missing or empty although the library holds files under it."""
     return [_root(os.path.expanduser(path), options, store, sweep) for path in paths]  # noqa: PTH111
@@ -141,7 +143,9 @@ class _Gone:
     root: str
 
     def covers(self, uri: str) -> bool:
-        return uri == self.root or uri.startswith((self.root.rstrip(os.sep) + os.sep, uris.member(self.root, "")))
+        return uri == self.root or uri.startswith(
+            (self.root.rstrip(os.sep) + os.sep, uris.member(self.root, ""))
+        )
 
     def __iter__(self) -> Iterator[Asset | Failure]:
         return iter(())
@@ -197,7 +201,11 @@ def ingest(
 
 
 def _planned(
-    store: Store, encoders: Sequence[Encoder], found: Sequence[Source], known: Mapping[str, _Known], watch: Watch
+    store: Store,
+    encoders: Sequence[Encoder],
+    found: Sequence[Source],
+    known: Mapping[str, _Known],
+    watch: Watch,
 ) -> _Plan:
     plan = _Plan()
     for source in found:

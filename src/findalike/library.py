@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,15 +16,23 @@ from typing import Any, Literal, Self
 
 import filelock
 
-from findalike import decode, ingest, plugins, search, sources
+from findalike import decode, ingest, plugins, sources
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.encode import catalog
 from findalike.encode.base import Encoder
-from findalike.errors import FindalikeError, LibraryError, LibraryLocked, LibraryMismatch, LibraryMissing, QueryError, UsageError
+from findalike.errors import (
+    FindalikeError,
+    LibraryError,
+    LibraryLocked,
+    LibraryMismatch,
+    LibraryMissing,
+    QueryError,
+    UsageError,
+)
 from findalike.ingest import Report, Watch
 from findalike.query import Query, Term, parse_filter, parse_term
-from findalike.search import Hits
+from findalike.search import Hits, Searcher
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.types import Asset, Box, Card, Failure
@@ -84,7 +92,9 @@ class Library:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -138,7 +148,10 @@ class Library:
         own = [self._installed(card) for card in self.store.cards().values()]
         if not own and not names:
             names = [self.settings.encoder]
-        asked = [catalog.find(name, precision or (None if "@" in name else self._precision(name))) for name in names]
+        asked = [
+            catalog.find(name, precision or (None if "@" in name else self._precision(name)))
+            for name in names
+        ]
         return list({card.space: card for card in (*own, *asked)}.values())
 
     def _precision(self, name: str) -> str | None:
@@ -146,7 +159,9 @@ class Library:
         offered = [card.precision for card in catalog.cards() if card.name == name]
         return self.settings.precision if self.settings.precision in offered else None
 
-    def remove(self, *what: str, where: str | None = None, missing: bool = False, dry_run: bool = False) -> list[Asset]:
+    def remove(
+        self, *what: str, where: str | None = None, missing: bool = False, dry_run: bool = False
+    ) -> list[Asset]:
         """Forget pictures: by `id:…`, by path (a folder or an archive stands for all in it), those that pass
         a filter, and with `missing` those whose file is gone. Files are never touched. Returns them."""
         with self._writing(0):
@@ -174,11 +189,13 @@ class Library:
             inside = (uri.rstrip(os.sep) + os.sep, uris.member(uri, ""))
             found = {a.id: a for a in self.store.assets() if a.uri == uri or a.uri.startswith(inside)}
         if not found:
-            raise UsageError(f"{what}: the library holds no such picture; findalike search --where lists what it holds")
+            raise UsageError(
+                f"{what}: the library holds no such picture; findalike search --where lists what it holds"
+            )
         return found
 
     def due(self) -> list[str]:
-        """The spaces whose size calls for an index that is not there or that too many rows are missing from."""
+        """The spaces whose size calls for an index that is not there or lacks too many rows."""
         return [space for space, status in self.store.status().items() if status.due]
 
     def optimize(self, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -210,7 +227,9 @@ class Library:
         terms = [self._term(each) for each in what] + ([Term(text, "text")] if text is not None else [])
         if region is not None:
             if len(terms) != 1:
-                raise QueryError(f"a region is a part of one picture, but there are {len(terms)} terms; use Term(box=…)")
+                raise QueryError(
+                    f"a region is a part of one picture, but there are {len(terms)} terms; use Term(box=…)"
+                )
             terms = [replace(terms[0], box=region)]
         return self._searcher(encoder).search(Query(tuple(terms), where, encoder, k, min_score, include_self))
 
@@ -229,9 +248,9 @@ class Library:
             return Term(bytes(what))
         return Term(decode.from_object(what))
 
-    def _searcher(self, encoder: str | None) -> search.Searcher:
+    def _searcher(self, encoder: str | None) -> Searcher:
         card = self._card(encoder)
-        return search.Searcher(self.store, card, lambda: self._encoder(card), self.settings)
+        return Searcher(self.store, card, lambda: self._encoder(card), self.settings)
 
     def _card(self, name: str | None) -> Card:
         """The library's card of that name or space; without a name its first. Raises LibraryMismatch."""
@@ -322,9 +341,13 @@ class Library:
         try:
             lock.acquire(timeout=wait)
         except filelock.Timeout:
-            raise LibraryLocked(f"the library {self.path} is being written {_holder(folder / HOLDER)}") from None
+            raise LibraryLocked(
+                f"the library {self.path} is being written {_holder(folder / HOLDER)}"
+            ) from None
         except OSError as error:
-            raise LibraryError(f"the library {self.path} cannot be written: {error.strerror or error}") from error
+            raise LibraryError(
+                f"the library {self.path} cannot be written: {error.strerror or error}"
+            ) from error
         try:
             _sign(folder / HOLDER)
             yield
@@ -335,7 +358,11 @@ class Library:
 
 def _sign(path: Path) -> None:
     """Write down who holds the lock, for the message to those who wait; the lock itself is the kernel's."""
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(" ", "seconds")}
+    me = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(" ", "seconds"),
+    }
     with suppress(OSError):
         path.write_text(json.dumps(me), "utf-8")
 

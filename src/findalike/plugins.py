@@ -46,6 +46,8 @@ def _registered(group: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         if entry.name in found and found[entry.name].value != entry.value:
-            raise FindalikeError(f"{group}: {entry.name!r} is registered twice: {found[entry.name].value}, {entry.value}")
+            raise FindalikeError(
+                f"{group}: {entry.name!r} is registered twice: {found[entry.name].value}, {entry.value}"
+            )
         found[entry.name] = entry
     return found

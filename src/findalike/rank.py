@@ -1,4 +1,4 @@
-"""Pure ranking: weigh terms into one vector, group parts under their asset, cut off."""
+"""Pure ranking: weigh terms into one vector, turn it from the ordinary, group parts under their asset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import numpy as np
 
 from findalike.errors import QueryError
 from findalike.types import Match, Vector
+
+RETREAT = 0.5
+"""How much of the library's mean is taken off a query; measured in `docs/decisions/query-adaptation.md`."""
+
+STEADY_FROM = 20
+"""Pictures from which on their mean counts for more than half."""
 
 
 def combine(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
@@ -23,6 +29,21 @@ def combine(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
         raise QueryError("the terms cancel each other out; give them other weights, or leave one out")
     combined: Vector = (summed / length).astype(np.float32)
     return combined
+
+
+def adapted(query: Vector, mean: Vector, count: int) -> Vector:
+    """The query turned away from what all pictures of a library have in common, of unit length.
+
+    That is the negative part of Rocchio's feedback (1971), with the whole library as what is not wanted:
+    half of `mean`, the mean of its unit vectors, is taken off. A mean of few pictures (`count`) counts for
+    less, since it is the picture looked for as much as the ordinary.
+    """
+    turned = query / np.linalg.norm(query) - RETREAT * count / (count + STEADY_FROM) * mean
+    length = float(np.linalg.norm(turned))
+    if length < 1e-6:
+        return query
+    adapted: Vector = (turned / length).astype(np.float32)
+    return adapted
 
 
 def best_parts(matches: Iterable[Match], excluded: frozenset[str] = frozenset()) -> Iterator[Match]:

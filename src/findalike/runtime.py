@@ -38,7 +38,9 @@ def verify(path: Path, sha256: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
-        raise EncoderError(f"{path} is not the expected file: its SHA-256 is {found}, not {sha256}; reinstall its package")
+        raise EncoderError(
+            f"{path} is not the expected file: its SHA-256 is {found}, not {sha256}; reinstall its package"
+        )
 
 
 def cached(folder: Path, name: str, build: Callable[[], bytes]) -> Path:

@@ -93,7 +93,11 @@ class Searcher:
         own = frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
         matches = self._matches(vector, query.k, where, own)
         assets = self.store.get(match.row.asset_id for match in matches)
-        hits = [self._hit(match, assets[match.row.asset_id], seen) for match in matches if match.row.asset_id in assets]
+        hits = [
+            self._hit(match, assets[match.row.asset_id], seen)
+            for match in matches
+            if match.row.asset_id in assets
+        ]
         kept = [hit for hit in hits if hit.score >= query.min_score]
         return Hits(kept, query, [self._example(s) for s in seen], self.store.thumbnails)
 
@@ -126,7 +130,15 @@ class Searcher:
         reasons = tuple(
             Reason(s.term.label, self.card.space, float(unit(s.vector) @ row), s.term.weight) for s in seen
         )
-        return Hit(asset, match.row.origin, score, calibration.band(score), match.similarity, self.card.space, reasons)
+        return Hit(
+            asset,
+            match.row.origin,
+            score,
+            calibration.band(score),
+            match.similarity,
+            self.card.space,
+            reasons,
+        )
 
     def _example(self, seen: _Seen) -> Example:
         thumbnail = seen.thumbnail
@@ -141,7 +153,7 @@ class Searcher:
             vector = cast(Vector, term.what)
             if vector.shape != (self.card.dim,):
                 raise LibraryMismatch(
-                    f"the vector has {len(vector)} numbers, but {self.card.space} holds vectors of {self.card.dim}"
+                    f"the vector has {len(vector)} numbers, those of {self.card.space} have {self.card.dim}"
                 )
             return _Seen(term, vector, None, None)
         if term.kind == "text":
@@ -169,7 +181,9 @@ class Searcher:
             asset_id = cast(str, term.what)
             found = self.store.get([asset_id]).get(asset_id)
             if found is None:
-                raise QueryError(f"no picture of the library has the id {asset_id!r}: ids are in findalike search --json")
+                raise QueryError(
+                    f"no picture of the library has the id {asset_id!r}: ids are in findalike search --json"
+                )
             return found
         if not isinstance(term.what, str):
             return None

@@ -60,7 +60,9 @@ def load(**arguments: object) -> Settings:
     if path.exists():
         settings = _changed(settings, _parsed(path), str(path))
     names = [f.name for f in fields(Settings)]
-    environment = {n: os.environ[f"FINDALIKE_{n.upper()}"] for n in names if f"FINDALIKE_{n.upper()}" in os.environ}
+    environment = {
+        n: os.environ[f"FINDALIKE_{n.upper()}"] for n in names if f"FINDALIKE_{n.upper()}" in os.environ
+    }
     settings = _changed(settings, environment, "the environment (FINDALIKE_…)")
     return _changed(settings, {k: v for k, v in arguments.items() if v is not None}, "an argument")
 
@@ -73,7 +75,11 @@ def default() -> Settings:
 
 def _file() -> Path:
     named = os.environ.get("FINDALIKE_CONFIG")
-    return Path(named) if named else Path(platformdirs.user_config_dir("findalike", appauthor=False)) / "findalike.toml"
+    return (
+        Path(named)
+        if named
+        else Path(platformdirs.user_config_dir("findalike", appauthor=False)) / "findalike.toml"
+    )
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -88,11 +94,13 @@ def _changed(settings: Settings, values: dict[str, Any], where: str) -> Settings
     for name, value in values.items():
         if name not in known:
             raise SettingError(f"{where}: no setting is named {name!r}; there are {', '.join(sorted(known))}")
-        settings = replace(settings, **{name: _typed(name, value, type(getattr(settings, name)), where)})
+        typed: Any = _typed(name, value, type(getattr(settings, name)), where)
+        settings = replace(settings, **{name: typed})
     return settings
 
 
-def _typed(name: str, value: object, kind: type, where: str) -> object:
+def _typed(name: str, value: object, kind: type, where: str) -> Any:
+    typed: Any
     try:
         typed = Path(str(value)).expanduser() if issubclass(kind, Path) else kind(value)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:

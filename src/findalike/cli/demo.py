@@ -1,4 +1,4 @@
-"""`findalike demo`: real photographs that come inside well-known packages, some edits of them, and a search."""
+"""`findalike demo`: photographs that come inside well-known packages, edits of them, and a search."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from findalike.errors import ExtraMissing, UsageError
 MARKER = ".findalike-demo"
 
 PHOTOGRAPHS = {
-    "skimage": ("data", "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png "
-                "grass.png gravel.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png motorcycle_right.png "
-                "page.png retina.jpg rocket.jpg text.png"),
+    "skimage": ("data", "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png "
+                "coins.png grass.png gravel.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png "
+                "motorcycle_right.png page.png retina.jpg rocket.jpg text.png"),
     "sklearn": ("datasets/images", "china.jpg flower.jpg"),
     "matplotlib": ("mpl-data/sample_data", "grace_hopper.jpg Minduka_Present_Blue_Pack.png"),
 }  # fmt: skip
@@ -60,14 +60,17 @@ def demo(folder: str) -> None:
             hits = library.search(query, k=12)
             sheet = place / f"{query.stem}.png"
             hits.sheet(sheet, columns=6)
-            say(f"{query.name}: best {Path(hits[0].asset.uri).name}, {hits[0].score:.2f} ({hits[0].band}); see {sheet}")
+            best = Path(hits[0].asset.uri).name
+            say(f"{query.name}: best {best}, {hits[0].score:.2f} ({hits[0].band}); see {sheet}")
     click.echo(_next(place, queries))
 
 
 def _prepared(place: Path) -> Path:
     """An empty folder of our own. One that holds something else is left alone."""
     if place.exists() and not (place / MARKER).exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(f"{place} is there already and holds something else; name another folder: findalike demo FOLDER")
+        raise UsageError(
+            f"{place} is there already and holds something else; name another folder: findalike demo FOLDER"
+        )
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     (place / MARKER).touch()

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 import findalike
 from findalike.cli.main import SOME_FAILED
@@ -18,46 +25,70 @@ from findalike.cli.options import console, json_option, library_option, number, 
 from findalike.ingest import Progress as Tick
 from findalike.ingest import Report, Watch
 from findalike.present.caption import printable
-from findalike.settings import load
 
 SHOWN_FAILURES = 20
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   findalike index ~/Pictures
   findalike index scans.zip holiday/ --library holiday.library
   findalike index --table products.csv --path-column photo
-  findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2""")
+  findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
+)
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @library_option
-@click.option("--table", metavar="FILE", help="A CSV or Parquet file with a column of paths; the others become metadata.")
-@click.option("--path-column", metavar="COL", help="The column of paths; found by its name when it is path, file, …")
-@click.option("--encoder", "-e", "encoders", multiple=True, metavar="NAME", help="See findalike encoders. May be repeated.")
+@click.option(
+    "--table",
+    metavar="FILE",
+    help="A CSV or Parquet file with a column of paths; the others become metadata.",
+)
+@click.option(
+    "--path-column", metavar="COL", help="The column of paths; found by its name when it is path, file, …"
+)
+@click.option(
+    "--encoder",
+    "-e",
+    "encoders",
+    multiple=True,
+    metavar="NAME",
+    help="See findalike encoders. May be repeated.",
+)
 @click.option("--precision", type=click.Choice(["int8", "float32"]), help="How the network is computed.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match, such as '*.jpg' or '2019/**'.")
+@click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only files that match, such as '*.jpg' or '2019/**'."
+)
 @click.option("--exclude", multiple=True, metavar="GLOB", help="No files or folders that match.")
 @click.option("--hidden", is_flag=True, help="Also hidden files and system folders.")
 @click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
-@click.option("--workers", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default."
+)
 @click.option("--no-optimize", is_flag=True, help="Leave the building of an index to findalike optimize.")
 @json_option
 def index(
-    paths: tuple[str, ...], library: str | None, table: str | None, path_column: str | None, encoders: tuple[str, ...],
-    as_json: bool, wait: bool, workers: int | None, no_optimize: bool, **options: Any,
+    paths: tuple[str, ...], library: str | None, table: str | None, path_column: str | None,
+    encoders: tuple[str, ...], as_json: bool, wait: bool, workers: int | None, no_optimize: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Bring a library in step with folders, archives, files, or a table of files.
 
     New and changed pictures are encoded, moved ones keep their identity, those whose file is gone are
     forgotten. Run it again at any time: files that are unchanged are not read again.
     """
-    changes = {"workers": workers} if workers else {}
+    changes: dict[str, Any] = {"workers": workers} if workers else {}
     with findalike.open(library, **changes) as opened:
         with progress_bar() as watch:
             report = opened.add(
-                *paths, table=table, path_column=path_column, encoder=encoders, wait=-1 if wait else 0, watch=watch, **options
+                *paths,
+                table=table,
+                path_column=path_column,
+                encoder=encoders,
+                wait=-1 if wait else 0,
+                watch=watch,
+                **options,
             )
         if not no_optimize and opened.due():
             opened.optimize(say)
@@ -129,7 +160,11 @@ class _Bar:
             self._first = tick.done
         task = self._bar.tasks[0]
         seconds = task.elapsed or 0.0
-        rate = f"{(tick.done - self._first) / seconds:,.0f}/s" if tick.phase == "encoding" and seconds > 0.5 else ""
+        rate = (
+            f"{(tick.done - self._first) / seconds:,.0f}/s"
+            if tick.phase == "encoding" and seconds > 0.5
+            else ""
+        )
         failed = f"{tick.failed:,} failed" if tick.failed else ""
         self._bar.update(self._task, completed=tick.done, rate=rate, failed=failed)
 

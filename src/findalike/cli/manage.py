@@ -12,7 +12,8 @@ import click
 from click.shell_completion import get_completion_class
 
 import findalike
-from findalike.cli.main import DONE, FAILED, findalike as program
+from findalike.cli.main import DONE, FAILED
+from findalike.cli.main import findalike as program
 from findalike.cli.options import json_option, library_option, number, say
 from findalike.encode import catalog
 from findalike.library import Info
@@ -87,18 +88,22 @@ def doctor(library: str | None, repair: bool, as_json: bool) -> int:
     return FAILED if problems else DONE
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   findalike remove ~/Pictures/old
   findalike remove --missing --dry-run
-  findalike remove --where "folder like '%/tmp%'" """)
+  findalike remove --where "folder like '%/tmp%'" """
+)
 @click.argument("what", nargs=-1, metavar="[PATH|id:…]...")
 @library_option
 @click.option("--where", metavar="EXPR", help="Those whose metadata passes.")
 @click.option("--missing", is_flag=True, help="Those whose file is gone.")
 @click.option("--dry-run", is_flag=True, help="Only list them.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-def remove(what: tuple[str, ...], library: str | None, where: str | None, missing: bool, dry_run: bool, yes: bool) -> None:
+def remove(
+    what: tuple[str, ...], library: str | None, where: str | None, missing: bool, dry_run: bool, yes: bool
+) -> None:
     """Forget pictures: by path (a folder stands for all in it), by id, by filter. Files are never touched."""
     if not (what or where or missing):
         raise click.UsageError("nothing to remove: give a path, id:…, --where or --missing")
@@ -146,11 +151,13 @@ def encoders(as_json: bool) -> None:
         click.echo(f"{card.name:20} {card.precision:8} {card.dim:5} numbers  {card.licence:11} {card.source}")
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   findalike completion bash > ~/.local/share/bash-completion/completions/findalike
   findalike completion zsh  > ~/.zfunc/_findalike
-  findalike completion fish > ~/.config/fish/completions/findalike.fish""")
+  findalike completion fish > ~/.config/fish/completions/findalike.fish"""
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell."""

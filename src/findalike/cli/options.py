@@ -21,7 +21,9 @@ def console(stderr: bool = False) -> Any:
     """A rich console on stdout or stderr, coloured only on a terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not (sys.stderr if stderr else sys.stdout).isatty())
+    return Console(
+        stderr=stderr, highlight=False, soft_wrap=not (sys.stderr if stderr else sys.stdout).isatty()
+    )
 
 
 def say(text: str) -> None:

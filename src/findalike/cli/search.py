@@ -20,20 +20,26 @@ from findalike.query import Query, Term, parse_region, parse_term
 from findalike.search import Hits
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   findalike search photo.jpg
   findalike search red.jpg 0.5:beach.jpg --minus crowd.jpg -k 50
   findalike search photo.jpg --where "year >= 2015 and camera like '%nikon%'" --sheet found.png
   findalike search photo.jpg --min-score 0.85 --paths -0 | xargs -0 ls -l
-  findalike search --where "taken is null" --jsonl""")
+  findalike search --where "taken is null" --jsonl"""
+)
 @click.argument("terms", nargs=-1, metavar="TERM...")
 @library_option
 @click.option("-k", "k", type=int, default=20, show_default=True, help="How many hits.")
 @click.option("--minus", multiple=True, metavar="TERM", help="Look away from this. May be repeated.")
-@click.option("--where", metavar="EXPR", help="Only pictures whose metadata passes, such as \"year >= 2015\".")
-@click.option("--min-score", type=float, default=0.0, metavar="S", help="Only hits of at least this score, 0 to 1.")
-@click.option("--region", metavar="L,T,R,B", help="The part of the picture that counts: fractions, percent or pixels.")
+@click.option("--where", metavar="EXPR", help='Only pictures whose metadata passes, such as "year >= 2015".')
+@click.option(
+    "--min-score", type=float, default=0.0, metavar="S", help="Only hits of at least this score, 0 to 1."
+)
+@click.option(
+    "--region", metavar="L,T,R,B", help="The part of the picture that counts: fractions, percent or pixels."
+)
 @click.option("--encoder", "-e", metavar="NAME", help="The space to search in, if the library has several.")
 @click.option("--include-self", is_flag=True, help="Also the very picture that is searched for.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when nothing is similar.")
@@ -44,9 +50,9 @@ Examples:
 @click.option("--sheet", metavar="FILE", help="Write a labelled contact sheet: .png, .jpg or .webp.")
 @click.option("--html", metavar="FILE", help="Write a page that needs no other file.")
 def search(
-    terms: tuple[str, ...], library: str | None, k: int, minus: tuple[str, ...], where: str | None, min_score: float,
-    region: str | None, encoder: str | None, include_self: bool, exit_code: bool, sheet: str | None, html: str | None,
-    **forms: Any,
+    terms: tuple[str, ...], library: str | None, k: int, minus: tuple[str, ...], where: str | None,
+    min_score: float, region: str | None, encoder: str | None, include_self: bool, exit_code: bool,
+    sheet: str | None, html: str | None, **forms: Any,
 ) -> int:  # fmt: skip
     """Find pictures that look like the given ones.
 

@@ -21,7 +21,7 @@ def from_object(what: object) -> Pixels:
     if isinstance(what, Image.Image):
         return _from_image(what)
     raise UsageError(
-        f"a picture is a path, bytes, a PIL image, an array, or the id of an asset, not a {type(what).__name__}"
+        f"a picture is a path, bytes, a PIL image, an array or an asset's id, not a {type(what).__name__}"
     )
 
 
@@ -33,7 +33,9 @@ def _from_image(image: Image.Image) -> Pixels:
 def _image(array: np.ndarray) -> Image.Image:
     shape = array.shape
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)) or 0 in shape:
-        raise UsageError(f"an array of shape {shape} is no picture: (height, width), or (height, width, 3 or 4)")
+        raise UsageError(
+            f"an array of shape {shape} is no picture: give (height, width) or (height, width, 3)"
+        )
     if np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise UsageError("an array of floats is a picture when all its numbers are in 0..1")

@@ -49,7 +49,9 @@ def encode(encoder: Encoder, pictures: Sequence[Picture]) -> Vectors:
         return np.empty((0, card.dim), np.float32)
     vectors = np.asarray(encoder.encode_batch(pictures), np.float32)
     if vectors.shape != (len(pictures), card.dim):
-        raise EncoderError(f"{card.space} gave an array of {vectors.shape} for {len(pictures)} pictures of {card.dim} numbers")
+        raise EncoderError(
+            f"{card.space} gave an array of {vectors.shape}, not of {(len(pictures), card.dim)}"
+        )
     if not np.isfinite(vectors).all():
         raise EncoderError(f"{card.space} gave numbers that are not finite")
     return unit(vectors) if card.metric == "cosine" else vectors

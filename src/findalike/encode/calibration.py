@@ -1,12 +1,15 @@
-"""From cosine similarity to a score in 0..1, and the names of its bands.
+"""From similarity to a score in 0..1, and the names of its bands.
 
-A score means the same for every encoder: each space maps its cosines so that the bands begin where they do.
-The maps are written by `training/calibrate_scores.py`, which says what each band was measured on.
+A score means the same for every encoder: each space maps its similarities so that the bands begin where
+they do. The maps are written by `training/calibrate_scores.py`, which says what each band was measured on.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cache
+from importlib import resources
 
 import numpy as np
 
@@ -25,14 +28,22 @@ BANDS: tuple[tuple[float, str], ...] = (
 RELATED_FROM = BANDS[-2][0]
 """Below this score nothing is similar."""
 
-CALIBRATIONS: dict[str, tuple[tuple[float, float], ...]] = {}
+
+@cache
+def measured() -> dict[str, tuple[tuple[float, float], ...]]:
+    """The map of each space that was calibrated: points of similarity and score, both rising."""
+    file = resources.files("findalike.encode") / "data" / "calibration.json"
+    return {
+        space: tuple((x, y) for x, y in points)
+        for space, points in json.loads(file.read_text("utf-8")).items()
+    }
 
 
-def score(card: Card, cosine: float) -> float:
-    """The calibrated score of a cosine similarity, in 0..1; without calibration the cosine, if positive."""
+def score(card: Card, similarity: float) -> float:
+    """The calibrated score of a similarity, in 0..1; without calibration the similarity, if positive."""
     points: Sequence[tuple[float, float]] = card.calibration or ((0.0, 0.0), (1.0, 1.0))
-    cosines, scores = zip(*points, strict=True)
-    return float(np.interp(cosine, cosines, scores))
+    similarities, scores = zip(*points, strict=True)
+    return float(np.interp(similarity, similarities, scores))
 
 
 def band(score: float) -> str:

