@@ -17,7 +17,7 @@ import numpy as np
 
 from findalike.errors import LibraryMismatch, UsageError
 from findalike.query import Filter, Kind
-from findalike.types import Asset, Card, Failure, Match, Row, Vector
+from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
 
 Progress = Callable[[str], None]
 """Called with a sentence whenever a long operation begins another part."""
@@ -113,6 +113,10 @@ class Store(Protocol):
 
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]: ...
 
+    def sample(self, space: str, most: int) -> Vectors:
+        """Up to `most` vectors, spread evenly over the rows of a space: shape (n, dim), the same each time."""
+        ...
+
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
         """The k rows of largest cosine similarity, best first, ties by row id. Rows whose asset is gone
         do not count. Never builds an index."""
@@ -184,6 +188,12 @@ def card_of(cards: Mapping[str, Card], space: str) -> Card:
     if space not in cards:
         raise LibraryMismatch(f"the library has no space {space!r}; it has {', '.join(cards) or 'none yet'}")
     return cards[space]
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Up to `most` of the positions below `count`, spread evenly."""
+    wanted = min(count, most)
+    return [i * count // wanted for i in range(wanted)]
 
 
 def unit(vector: Vector, card: Card) -> Vector:

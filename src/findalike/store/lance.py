@@ -174,6 +174,15 @@ class LanceStore:
             names = lance_records.ROW_COLUMNS
             return lance_records.to_rows(lance_tables.select_ids(table, names, "asset_id", asset_ids))
 
+    def sample(self, space: str, most: int) -> Vectors:
+        with self._guarded():
+            table = self._rows_of(space)
+            offsets = evenly(table.count_rows(), most)
+            if not offsets:
+                return np.empty((0, card_of(self.cards(), space).dim), np.float32)
+            found = table.take_offsets(offsets).select(["vector"]).to_arrow()
+            return lance_records.vectors_of(found)
+
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
         target = unit(vector, card_of(self.cards(), space))
         with self._guarded():

@@ -1,4 +1,10 @@
-"""Which index a space of so many rows calls for, and how to search through it."""
+"""When a space gets an index, and how it is searched with and without.
+
+The index is IVF_SQ: the rows in √N partitions around k-means centres, their numbers quantised to a byte. A
+search scores the rows of the nearest partitions and ranks the best again by their stored vectors. Beside a
+graph (HNSW) it is as fast here, builds in a quarter of the time, can be probed to the end, so that a filter
+never misleads it, and has no part that a search cannot reach. Measured in docs/decisions.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from lancedb.index import BTree, HnswSq, IvfRq
+from lancedb.index import BTree, IvfSq
 
 from findalike.store.base import Progress, SpaceStatus
 from findalike.store.lance_records import ROW_COLUMNS, tree_columns
@@ -15,19 +21,21 @@ from findalike.store.lance_tables import KEEP
 from findalike.types import Card, Vector
 
 EXACT = "exact"
-HNSW = "IVF_HNSW_SQ"
-RQ = "IVF_RQ"
+IVF = "IVF_SQ"
 
-EXACT_FLOATS = 8_000_000
-"""Up to so many stored numbers (rows times dim) every search is a scan."""
-HNSW_ROWS = 400_000
-"""Beyond so many rows one graph takes minutes to build and too much memory; partitions take over."""
-
-SCANNED = 20_000
-"""Partitions miss rows that a filter leaves; where it leaves no more than this, they are scanned."""
+EXACT_FLOATS = 4_000_000
+"""Up to so many stored numbers (rows times dim) every search is a scan, which takes no longer."""
+NEW_FLOATS = 1_000_000
+"""So many numbers may be stored since the index was built: each search scans them beside it."""
+SEGMENTS = 4
+"""New rows go into segments of the index. With more than this, each of them searched, it is built anew."""
 WITH_TREES = 10_000
 """From so many rows on, trees over the columns that are looked up pay: assets are found by id 3 times and
 updated 30 times as fast, and at 200,000 rows a filter costs 1.5 ms, not 6. One takes 0.05 s to build."""
+LEAST_PROBES = 128
+"""Fewer partitions leave one query in a hundred without half of its answer."""
+REFINE = 2
+"""So many times the candidates asked for are ranked again by their stored vectors."""
 SLACK = 4
 """More candidates than asked for, so that among equal ones row ids decide."""
 TIE = 1e-6
@@ -36,18 +44,17 @@ TIE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The vector index of a table: its kind, and the rows that it does not cover, which are scanned."""
+    """The vector index of a table: its kind, the rows that it does not cover, and its segments."""
 
     kind: str = EXACT
     rows: int = 0
     unindexed: int = 0
+    segments: int = 0
 
 
 def wanted(rows: int, dim: int) -> str:
     """The kind of index that a space of this size calls for."""
-    if rows * dim <= EXACT_FLOATS:
-        return EXACT
-    return HNSW if rows <= HNSW_ROWS else RQ
+    return EXACT if rows * dim <= EXACT_FLOATS else IVF
 
 
 def index_of(table: Any) -> Index:
@@ -55,7 +62,8 @@ def index_of(table: Any) -> Index:
     rows = table.count_rows()
     for found in table.list_indices():
         if found.columns == ["vector"]:
-            return Index(_KINDS.get(found.index_type, found.index_type), rows, found.num_unindexed_rows)
+            kind = IVF if found.index_type == "IvfSq" else found.index_type
+            return Index(kind, rows, found.num_unindexed_rows, found.num_segments)
     return Index(EXACT, rows, rows)
 
 
@@ -67,27 +75,30 @@ def status(table: Any, dim: int) -> SpaceStatus:
 def due(index: Index, dim: int) -> str:
     """The kind of index that is to be built or refreshed, or nothing."""
     kind = wanted(index.rows, dim)
-    if kind == EXACT or (kind == index.kind and index.unindexed * dim <= EXACT_FLOATS // 4):
-        return ""
-    return kind
+    fresh = index.kind == kind and index.unindexed * dim <= NEW_FLOATS and index.segments <= SEGMENTS
+    return "" if kind == EXACT or fresh else kind
 
 
 def search(table: Any, target: Vector, k: int, condition: str | None) -> pa.Table:
     """The candidates for the k nearest rows that pass a condition: never fewer than min(k, those rows)."""
     index = index_of(table)
     limit = min(k + SLACK, index.rows)
-    if _serves(index, table, limit, condition):
-        found = _tuned(_query(table, target, limit, condition), index.kind, limit).to_arrow()
+    if index.kind != EXACT and limit * 10 <= index.rows:
+        query = _query(table, target, limit, condition).nprobes(_probes(index, condition))
+        found = query.refine_factor(REFINE).to_arrow()
         if len(found) == limit or len(found) >= table.count_rows(condition):
             return found
     return _scanned(table, target, k, limit, condition)
 
 
-def _serves(index: Index, table: Any, limit: int, condition: str | None) -> bool:
-    """Whether the index is there and finds what a scan would find."""
-    if index.kind == EXACT or limit * 10 > index.rows:
-        return False
-    return index.kind == HNSW or condition is None or table.count_rows(condition) > SCANNED
+def _probes(index: Index, condition: str | None) -> int:
+    """Partitions to look into. The rows that a filter leaves may lie in any, so then all are."""
+    partitions = _partitions(index.rows)
+    return partitions if condition else min(partitions, max(LEAST_PROBES, partitions // 3))
+
+
+def _partitions(rows: int) -> int:
+    return max(1, math.isqrt(rows))
 
 
 def _scanned(table: Any, target: Vector, k: int, limit: int, condition: str | None) -> pa.Table:
@@ -117,7 +128,8 @@ def refresh(table: Any, card: Card, progress: Progress) -> None:
     kind = due(index, card.dim)
     if kind:
         progress(f"Building the {kind} index of {card.space} over {index.rows:,} rows")
-        table.create_index("vector", config=_config(kind, index.rows), replace=True)
+        made = IvfSq(distance_type="cosine", num_partitions=_partitions(index.rows))
+        table.create_index("vector", config=made, replace=True)
 
 
 def _query(table: Any, target: Vector, limit: int, condition: str | None) -> Any:
@@ -126,23 +138,7 @@ def _query(table: Any, target: Vector, limit: int, condition: str | None) -> Any
     return query.where(condition, prefilter=True) if condition else query
 
 
-def _tuned(query: Any, kind: str, limit: int) -> Any:
-    """A query with the effort that its index needs. Candidates are refined by their stored vectors."""
-    if kind == HNSW:
-        return query.ef(max(256, 4 * limit)).refine_factor(4)
-    return query.nprobes(32).refine_factor(10)
-
-
 def _cut_through_a_tie(found: pa.Table, k: int) -> bool:
     """Whether rows as near as the k-th may have been left out, so that row ids could not decide."""
     distances = found.column("_distance").to_numpy()
     return len(found) > k and bool(distances[-1] - distances[k - 1] <= TIE)
-
-
-def _config(kind: str, rows: int) -> Any:
-    if kind == HNSW:
-        return HnswSq(distance_type="cosine", num_partitions=1, m=16, ef_construction=100)
-    return IvfRq(distance_type="cosine", num_partitions=max(1, math.isqrt(rows)))
-
-
-_KINDS = {"IvfHnswSq": HNSW, "IvfRq": RQ}

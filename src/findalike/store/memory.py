@@ -99,6 +99,12 @@ class MemoryStore:
         ids = set(asset_ids)
         return [row for row in self._rows[space].values() if row.asset_id in ids]
 
+    def sample(self, space: str, most: int) -> Vectors:
+        card = card_of(self._cards, space)
+        vectors = [row.vector for row in self._rows[space].values()]
+        chosen = [vectors[i] for i in evenly(len(vectors), most)]
+        return np.stack(chosen) if chosen else np.empty((0, card.dim), np.float32)
+
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
         target = unit(vector, card_of(self._cards, space))
         passing = {asset.id for asset in self._passing(where)}
