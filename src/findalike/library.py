@@ -86,6 +86,7 @@ class Library:
         self.path = path
         self.mode = mode
         self.settings = settings
+        self._searchers: dict[str, Searcher] = {}
         self._encoders: dict[str, Encoder] = {}
         self._loading = threading.Lock()
 
@@ -250,7 +251,11 @@ class Library:
 
     def _searcher(self, encoder: str | None) -> Searcher:
         card = self._card(encoder)
-        return Searcher(self.store, card, lambda: self._encoder(card), self.settings)
+        if card.space not in self._searchers:
+            self._searchers[card.space] = Searcher(
+                self.store, card, lambda: self._encoder(card), self.settings
+            )
+        return self._searchers[card.space]
 
     def _card(self, name: str | None) -> Card:
         """The library's card of that name or space; without a name its first. Raises LibraryMismatch."""

@@ -5,6 +5,7 @@ The one place that imports by name. Groups: `findalike.encoders`, `findalike.sto
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -42,6 +43,7 @@ def on_use(module: str) -> ModuleType:
         raise ExtraMissing(f"{module} needs {error.name or error}, which is not installed") from error
 
 
+@cache
 def _registered(group: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):

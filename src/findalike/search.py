@@ -16,10 +16,16 @@ from findalike.encode.base import Encoder, encode, short_side, unit
 from findalike.errors import LibraryMismatch, QueryError, ReadError
 from findalike.present.caption import Example, Thumbnails
 from findalike.query import Filter, Query, Term
-from findalike.rank import best_parts, combine
+from findalike.rank import adapted, best_parts, combine
 from findalike.settings import Settings
 from findalike.store.base import Store
-from findalike.types import Asset, Card, Hit, Match, Origin, Picture, Pixels, Reason, Vector
+from findalike.types import Asset, Card, Hit, Match, Origin, Picture, Pixels, Reason, Row, Vector
+
+SAMPLE = 4_000
+"""Rows that stand for a library when its mean is taken: the mean is then within 2 % of its length."""
+
+STALE = 0.05
+"""The share by which a library grows or shrinks before its mean is taken again."""
 
 
 class Hits(Sequence[Hit]):
@@ -74,14 +80,15 @@ class Hits(Sequence[Hit]):
         return cast(str, grid)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Searcher:
-    """What a search needs: the store, the card of the space, and its encoder, loaded when it is called."""
+    """Searches one space of a store. `encoder` loads the space's encoder when a picture needs it."""
 
-    store: Store
-    card: Card
-    encoder: Callable[[], Encoder]
-    settings: Settings
+    def __init__(self, store: Store, card: Card, encoder: Callable[[], Encoder], settings: Settings) -> None:
+        self.store = store
+        self.card = card
+        self.encoder = encoder
+        self.settings = settings
+        self._mean: tuple[Vector, int] = (np.zeros(card.dim, np.float32), 0)
 
     def search(self, query: Query) -> Hits:
         """Answer a query. Raises QueryError, LibraryMismatch."""
@@ -89,12 +96,14 @@ class Searcher:
         if not query.terms:
             return self._filtered(query, where)
         seen = [self._seen(term) for term in query.terms]
-        vector = combine([s.vector for s in seen], [s.term.weight for s in seen])
+        wanted = combine([s.vector for s in seen], [s.term.weight for s in seen])
+        vector = adapted(wanted, *self._ordinary())
+        most = float(vector @ wanted)  # of a picture that is the query itself
         own = frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
         matches = self._matches(vector, query.k, where, own)
         assets = self.store.get(match.row.asset_id for match in matches)
         hits = [
-            self._hit(match, assets[match.row.asset_id], seen)
+            self._hit(match.row, min(1.0, match.similarity / most), assets[match.row.asset_id], seen)
             for match in matches
             if match.row.asset_id in assets
         ]
@@ -124,21 +133,23 @@ class Searcher:
                 return best
             asked *= 2
 
-    def _hit(self, match: Match, asset: Asset, seen: Sequence[_Seen]) -> Hit:
-        score = calibration.score(self.card, match.similarity)
-        row = unit(match.row.vector)
-        reasons = tuple(
-            Reason(s.term.label, self.card.space, float(unit(s.vector) @ row), s.term.weight) for s in seen
-        )
-        return Hit(
-            asset,
-            match.row.origin,
-            score,
-            calibration.band(score),
-            match.similarity,
-            self.card.space,
-            reasons,
-        )
+    def _hit(self, row: Row, similarity: float, asset: Asset, seen: Sequence[_Seen]) -> Hit:
+        space = self.card.space
+        score = calibration.score(self.card, similarity)
+        vector = unit(row.vector)
+        reasons = [Reason(s.term.label, space, float(unit(s.vector) @ vector), s.term.weight) for s in seen]
+        band = calibration.band(score)
+        return Hit(asset, row.origin, score, band, similarity, space, tuple(reasons))
+
+    def _ordinary(self) -> tuple[Vector, int]:
+        """The mean of the library's vectors and of how many rows; kept while the library grows little."""
+        rows = self.store.count()
+        mean, counted = self._mean
+        if abs(rows - counted) > counted * STALE:
+            sample = self.store.sample(self.card.space, SAMPLE)
+            mean, counted = (sample.mean(axis=0), rows) if len(sample) else (mean, 0)
+            self._mean = mean, counted
+        return self._mean
 
     def _example(self, seen: _Seen) -> Example:
         thumbnail = seen.thumbnail

@@ -130,7 +130,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. `score` is in 0..1 and calibrated; `band` is its name; `similarity` is the raw cosine."""
+    """One answer. `score` is in 0..1 and calibrated; `band` is its name; `similarity` is
+    the cosine to the adapted query (`rank.adapted`), 1 for the query itself."""
 
     asset: Asset
     origin: Origin

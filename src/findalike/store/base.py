@@ -114,7 +114,7 @@ class Store(Protocol):
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]: ...
 
     def sample(self, space: str, most: int) -> Vectors:
-        """Up to `most` vectors, spread evenly over the rows of a space: shape (n, dim), the same each time."""
+        """Up to `most` vectors, spread evenly over the rows of a space: shape (n, dim)."""
         ...
 
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:

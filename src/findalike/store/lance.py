@@ -28,12 +28,13 @@ from findalike.store.base import (
     card_of,
     check_card,
     check_rows,
+    evenly,
     orphan_problems,
     unit,
 )
 from findalike.store.journal import Journal
 from findalike.store.lance_filter import ids_sql, storage_name, to_sql
-from findalike.types import Asset, Card, Failure, Match, Row, Vector
+from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
 
 _OWN = {
     "assets": lance_records.ASSETS,

@@ -17,10 +17,11 @@ from findalike.store.base import (
     card_of,
     check_card,
     check_rows,
+    evenly,
     orphan_problems,
     unit,
 )
-from findalike.types import Asset, Card, Failure, Match, Row, Vector
+from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
 
 
 class MemoryStore:
