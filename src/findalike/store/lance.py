@@ -41,6 +41,7 @@ _OWN = {
     "thumbnails": lance_records.THUMBNAILS,
     "failures": lance_records.FAILURES,
 }
+_THUMBNAIL_FILES = 64  # thumbnails are most of a library, and found by their tree in many files as in one
 
 
 class LanceStore:
@@ -230,7 +231,8 @@ class LanceStore:
         with self._writing():
             self._settle()
             for name in _OWN:
-                lance_index.compact(self._latest(name), name, progress)
+                patience = _THUMBNAIL_FILES if name == "thumbnails" else 2
+                lance_index.compact(self._latest(name), name, progress, patience)
             for space, card in self.cards().items():
                 table = self._rows_of(space)
                 lance_index.compact(table, space, progress)

@@ -34,6 +34,8 @@ WITH_TREES = 10_000
 updated 30 times as fast, and at 200,000 rows a filter costs 1.5 ms, not 6. One takes 0.05 s to build."""
 LEAST_PROBES = 128
 """Fewer partitions leave one query in a hundred without half of its answer."""
+ALL_PROBES = 2**16
+"""More than any table has."""
 REFINE = 2
 """So many times the candidates asked for are ranked again by their stored vectors."""
 SLACK = 4
@@ -80,40 +82,46 @@ def due(index: Index, dim: int) -> str:
 
 
 def search(table: Any, target: Vector, k: int, condition: str | None) -> pa.Table:
-    """The candidates for the k nearest rows that pass a condition: never fewer than min(k, those rows)."""
+    """The candidates for the k nearest rows that pass a condition: never fewer than min(k, those rows), and
+    with all that are as near as the k-th, so that row ids can decide among those."""
     index = index_of(table)
-    limit = min(k + SLACK, index.rows)
-    if index.kind != EXACT and limit * 10 <= index.rows:
-        query = _query(table, target, limit, condition).nprobes(_probes(index, condition))
-        found = query.refine_factor(REFINE).to_arrow()
-        if len(found) == limit or len(found) >= table.count_rows(condition):
+    limit = min(k + SLACK, max(index.rows, 1))
+    while True:
+        found = _candidates(table, index, target, limit, condition)
+        if len(found) < limit or not _cut_through_a_tie(found, k):
             return found
-    return _scanned(table, target, k, limit, condition)
+        limit *= 4
+
+
+def _candidates(table: Any, index: Index, target: Vector, limit: int, condition: str | None) -> pa.Table:
+    query = _query(table, target, limit, condition)
+    if index.kind == EXACT or limit * 10 > index.rows:
+        return query.bypass_vector_index().to_arrow()
+    found = query.nprobes(_probes(index, condition)).refine_factor(REFINE).to_arrow()
+    if len(found) == limit or len(found) == table.count_rows(condition):
+        return found
+    return _query(table, target, limit, condition).bypass_vector_index().to_arrow()
 
 
 def _probes(index: Index, condition: str | None) -> int:
-    """Partitions to look into. The rows that a filter leaves may lie in any, so then all are."""
-    partitions = _partitions(index.rows)
-    return partitions if condition else min(partitions, max(LEAST_PROBES, partitions // 3))
+    """Partitions to look into. The rows that a filter leaves may lie in any of them, so then it is all."""
+    return ALL_PROBES if condition else max(LEAST_PROBES, _partitions(index.rows) // 3)
 
 
 def _partitions(rows: int) -> int:
     return max(1, math.isqrt(rows))
 
 
-def _scanned(table: Any, target: Vector, k: int, limit: int, condition: str | None) -> pa.Table:
-    while True:
-        found = _query(table, target, max(limit, 1), condition).bypass_vector_index().to_arrow()
-        if len(found) < limit or not _cut_through_a_tie(found, k):
-            return found
-        limit *= 4
-
-
-def compact(table: Any, name: str, progress: Progress) -> None:
+def compact(table: Any, name: str, progress: Progress, patience: int = 2) -> None:
     """Merge small files, drop deleted rows and old versions, and bring the indexes there are up to date. The
-    columns of a larger table that ids and filters are looked up in get a tree each."""
-    progress(f"Compacting {name}")
-    table.optimize(cleanup_older_than=KEEP)
+    columns of a larger table that ids and filters are looked up in get a tree each.
+
+    It writes the whole table again, so it waits for that many small files, unless one file is all there is.
+    """
+    files = table.stats()["fragment_stats"]
+    if files["num_fragments"] == 1 or files["num_small_fragments"] >= patience:
+        progress(f"Compacting {name}")
+        table.optimize(cleanup_older_than=KEEP)
     if table.count_rows() < WITH_TREES:
         return
     there = {column for index in table.list_indices() for column in index.columns}
@@ -123,10 +131,13 @@ def compact(table: Any, name: str, progress: Progress) -> None:
 
 
 def refresh(table: Any, card: Card, progress: Progress) -> None:
-    """Build the vector index that the size of a space calls for."""
+    """Build the vector index that the size of a space calls for, or add new rows to it."""
     index = index_of(table)
     kind = due(index, card.dim)
-    if kind:
+    if kind and kind == index.kind and index.segments <= SEGMENTS:
+        progress(f"Adding {index.unindexed:,} rows to the {kind} index of {card.space}")
+        table.optimize(cleanup_older_than=KEEP)
+    elif kind:
         progress(f"Building the {kind} index of {card.space} over {index.rows:,} rows")
         made = IvfSq(distance_type="cosine", num_partitions=_partitions(index.rows))
         table.create_index("vector", config=made, replace=True)
