@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -396,6 +396,21 @@ def test_a_full_drive_says_so_and_loses_nothing(library: Path) -> None:
 def test_failures_survive_reopening(library: Path) -> None:
     made(library).write(Batch(failures=[Failure("/x", "decode", "bad")]))
     assert list(LanceStore(library).failures()) == [Failure("/x", "decode", "bad")]
+
+
+def test_the_space_of_removed_assets_is_reclaimed_after_an_hour(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance_index, "KEEP", timedelta(milliseconds=1))
+    store = LanceStore(library, mode="a")
+    store.add_card(CARD)
+    secret = [b"thumbnail of %d" % n * 50 for n in range(40)]
+    store.write(replace(batch(range(40)), thumbnails={f"a{n}": secret[n] for n in range(40)}))
+    store.remove([f"a{n}" for n in range(20)])
+    store.optimize()
+    files = b"".join(p.read_bytes() for p in library.rglob("*") if p.is_file())
+    assert secret[30] in files
+    assert secret[3] not in files
 
 
 # --- indexes

@@ -116,10 +116,14 @@ def compact(table: Any, name: str, progress: Progress, patience: int = 2) -> Non
     """Merge small files, drop deleted rows and old versions, and bring the indexes there are up to date. The
     columns of a larger table that ids and filters are looked up in get a tree each.
 
-    It writes the whole table again, so it waits for that many small files, unless one file is all there is.
+    It may write the whole table again, so it waits for that many small files or for a tenth of the rows to be
+    deleted, unless one file is all there is.
     """
-    files = table.stats()["fragment_stats"]
-    if files["num_fragments"] == 1 or files["num_small_fragments"] >= patience:
+    stats = table.stats()
+    files = stats["fragment_stats"]
+    deleted = files["lengths"]["mean"] * files["num_fragments"] - stats["num_rows"]
+    small = files["num_small_fragments"] >= patience
+    if files["num_fragments"] == 1 or small or deleted * 10 > stats["num_rows"]:
         progress(f"Compacting {name}")
         table.optimize(cleanup_older_than=KEEP)
     if table.count_rows() < WITH_TREES:
