@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,11 +68,12 @@ def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library
     if mode not in ("r", "a"):
         raise UsageError(f"mode is {mode!r}, but it must be 'r' or 'a'")
     settings = settings_.load(**changes) if changes else settings_.default()
-    if path is None:
-        path = settings.library
-    if os.fspath(path) == IN_MEMORY:
+    given = os.fspath(settings.library if path is None else path)
+    if given == IN_MEMORY:
         return Library(plugins.load("findalike.stores", "memory")(), IN_MEMORY, mode, settings)
-    folder = Path(path).expanduser().absolute()
+    if not given:
+        raise UsageError("the path of the library is empty; give the path of a folder")
+    folder = Path(os.path.expanduser(given)).absolute()  # noqa: PTH111  (Path's raises for a user it lacks)
     store: Store = plugins.load("findalike.stores", "lance")(folder, mode)
     return Library(store, str(folder), mode, settings)
 
@@ -121,15 +122,17 @@ class Library:
         hidden: bool = False,
         archives: bool = False,
         sweep: bool = False,
+        retry: bool = False,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
         """Bring the library in step with folders, archives, files and a table of files.
 
         New and changed pictures are encoded, moved ones keep their identity, and those whose file is gone
-        are removed; the files themselves are never touched. `encoder` adds a space to those of the library.
-        `wait`: seconds to wait for another writer, -1 for ever. Raises UsageError, SweepRefused,
-        LibraryLocked, LibraryMismatch.
+        are removed; the files themselves are never touched. `encoder` and `precision` add a space to those of
+        the library. `sweep` lets go of a whole root that is missing or empty, `retry` looks again into files
+        that failed before and have not changed. `wait`: seconds to wait for another writer, -1 for ever.
+        Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
         """
         if not paths and table is None:
             raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
@@ -142,13 +145,13 @@ class Library:
             encoders = [self._encoder(card) for card in self._cards_to_fill(names, precision)]
             for each in encoders:
                 self.store.add_card(each.card)
-            return ingest.ingest(self.store, encoders, found, self.settings, watch)
+            return ingest.ingest(self.store, encoders, found, self.settings, watch, retry)
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
         own = [self._installed(card) for card in self.store.cards().values()]
-        if not own and not names:
-            names = [self.settings.encoder]
+        if not names and (precision or not own):
+            names = list(dict.fromkeys(card.name for card in own)) or [self.settings.encoder]
         asked = [
             catalog.find(name, precision or (None if "@" in name else self._precision(name)))
             for name in names
@@ -163,8 +166,11 @@ class Library:
     def remove(
         self, *what: str, where: str | None = None, missing: bool = False, dry_run: bool = False
     ) -> list[Asset]:
-        """Forget pictures: by `id:…`, by path (a folder or an archive stands for all in it), those that pass
-        a filter, and with `missing` those whose file is gone. Files are never touched. Returns them."""
+        """Forget pictures: by `id:…` and by path (a folder or an archive stands for all in it); of those, or
+        of all when none is named, only what passes `where` and, with `missing`, only what has no file any
+        more. Files are never touched. Returns what was, or with `dry_run` would be, forgotten."""
+        if not (what or where or missing):
+            raise UsageError("nothing to remove: give a path, id:…, a filter, or missing")
         with self._writing(0):
             chosen = self._chosen(what, where, missing)
             if chosen and not dry_run:
@@ -173,35 +179,43 @@ class Library:
 
     def _chosen(self, what: Sequence[str], where: str | None, missing: bool) -> list[Asset]:
         passes = parse_filter(where, self.store.columns()) if where else None
-        chosen: dict[str, Asset] = {}
-        if where or missing:
-            for asset in self.store.assets(passes):
-                if not missing or not sources.exists(asset.uri):
-                    chosen[asset.id] = asset
-        for each in what:
-            chosen.update(self._named(each))
-        return sorted(chosen.values(), key=lambda asset: asset.uri)
-
-    def _named(self, what: str) -> Mapping[str, Asset]:
-        if what.startswith("id:"):
-            found = dict(self.store.get([what.removeprefix("id:")]))
+        named = self._named(what)
+        if what and passes is None:
+            assets: Iterable[Asset] = named.values()
         else:
-            uri = uris.from_path(os.path.expanduser(what))  # noqa: PTH111
-            inside = (uri.rstrip(os.sep) + os.sep, uris.member(uri, ""))
-            found = {a.id: a for a in self.store.assets() if a.uri == uri or a.uri.startswith(inside)}
-        if not found:
-            raise UsageError(
-                f"{what}: the library holds no such picture; findalike search --where lists what it holds"
-            )
+            assets = (asset for asset in self.store.assets(passes) if not what or asset.id in named)
+        chosen = [asset for asset in assets if not missing or not sources.exists(asset.uri)]
+        return sorted(chosen, key=lambda asset: asset.uri)
+
+    def _named(self, what: Sequence[str]) -> Mapping[str, Asset]:
+        """The assets that were named, by id. Raises UsageError for a name that none has."""
+        ids = [each.removeprefix("id:") for each in what if each.startswith("id:")]
+        found = dict(self.store.get(ids))
+        unknown = [f"id:{each}" for each in ids if each not in found]
+        for each in what:
+            if not each.startswith("id:"):
+                inside = self._inside(each if "://" in each else uris.from_path(os.path.expanduser(each)))  # noqa: PTH111
+                unknown += [] if inside else [each]
+                found.update(inside)
+        if unknown:
+            raise UsageError(f"{unknown[0]}: the library {self.path} holds no picture of that name; "
+                             "to list all: findalike search --where 'size >= 0' --paths")  # fmt: skip
         return found
+
+    def _inside(self, uri: str) -> Mapping[str, Asset]:
+        asset = self.store.find(uri)
+        if asset:
+            return {asset.id: asset}
+        inside = (uri.rstrip(os.sep) + os.sep, uris.member(uri, ""))
+        return {asset.id: asset for asset in self.store.assets() if asset.uri.startswith(inside)}
 
     def due(self) -> list[str]:
         """The spaces whose size calls for an index that is not there or lacks too many rows."""
         return [space for space, status in self.store.status().items() if status.due]
 
-    def optimize(self, progress: Callable[[str], None] = lambda _: None) -> None:
-        """Compact the store, and build the index that its size calls for."""
-        with self._writing(0):
+    def optimize(self, progress: Callable[[str], None] = lambda _: None, wait: float = 0) -> None:
+        """Compact the store, and build the index that its size calls for. Raises LibraryLocked."""
+        with self._writing(wait):
             self.store.optimize(progress)
 
     # Asking
@@ -346,9 +360,7 @@ class Library:
         try:
             lock.acquire(timeout=wait)
         except filelock.Timeout:
-            raise LibraryLocked(
-                f"the library {self.path} is being written {_holder(folder / HOLDER)}"
-            ) from None
+            raise LibraryLocked(f"{self.path} is being written by {_holder(folder / HOLDER)}") from None
         except OSError as error:
             raise LibraryError(
                 f"the library {self.path} cannot be written: {error.strerror or error}"
@@ -375,9 +387,9 @@ def _sign(path: Path) -> None:
 def _holder(path: Path) -> str:
     try:
         held = json.loads(path.read_text("utf-8"))
-        return f"by process {held['pid']} on {held['host']} since {held['since']}; wait for it, or add --wait"
-    except (OSError, ValueError, KeyError):
-        return "by another process; wait for it, or add --wait"
+        return f"process {held['pid']} on {held['host']} since {held['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
 
 
 def _bytes_under(folder: Path) -> int:

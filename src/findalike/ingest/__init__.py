@@ -1,0 +1,107 @@
+"""From sources to rows: list, compare with what is known, read, decode, encode, write, sweep.
+
+Threads of one kind each take a few files, read and decode them and encode them on a session that all share;
+the calling thread writes. Queues between them are short, so memory does not grow with the library. A file
+that cannot be used is a Failure; only a library that cannot be written ends a run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from findalike.encode.base import Encoder
+from findalike.ingest.plan import planned, roots
+from findalike.ingest.work import Identities, Worker, pipeline
+from findalike.ingest.write import Writer, sweep
+from findalike.settings import Settings
+from findalike.sources import Source
+from findalike.store.base import Store
+from findalike.types import Failure
+
+__all__ = ["Progress", "Report", "Watch", "ingest", "roots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did. `added`: new files; `updated`: content or metadata changed; `encoded`: known files that
+    got vectors in another space; `moved`: known files found in another place; `removed`: files that are
+    gone; `skipped`: files that are no pictures and do not claim to be. `failures` also lists files that
+    failed before and have not changed since. `seconds` is the time it all took."""
+
+    added: int = 0
+    updated: int = 0
+    encoded: int = 0
+    moved: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failures: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `total` is 0 while the sources are still being listed."""
+
+    phase: Literal["listing", "encoding", "sweeping"]
+    done: int
+    total: int
+    failed: int
+
+
+Watch = Callable[[Progress], None]
+
+
+def ingest(
+    store: Store,
+    encoders: Sequence[Encoder],
+    found: Sequence[Source],
+    settings: Settings,
+    watch: Watch = lambda _: None,
+    retry: bool = False,
+) -> Report:
+    """Bring the library in step with the sources. Each encoder's space must be in the store.
+
+    A file that failed before and has not changed is looked into again only with `retry`. Raises LibraryError
+    when the library cannot be written. On KeyboardInterrupt what was done is written first.
+    """
+    started = time.monotonic()
+    spaces = [encoder.card.space for encoder in encoders]
+    plan = planned(
+        store, spaces, found, retry, lambda *counts: watch(Progress("listing", counts[0], 0, counts[1]))
+    )
+    writer, identities = Writer(store, settings.batch_rows), Identities(plan)
+    worker = Worker(encoders, settings, plan, identities)
+    finished, total = len(plan.listed) - len(plan.jobs), len(plan.listed)
+
+    def tick(phase: Literal["encoding", "sweeping"]) -> None:
+        failed = len(plan.unlisted) + len(plan.remembered) + len(writer.failed)
+        watch(Progress(phase, finished, total, failed))
+
+    writer.failures(plan.unlisted)
+    refreshed = writer.metadata(plan.with_metadata)
+    try:
+        for several in pipeline(plan.jobs, worker.work, settings.worker_count()):
+            for done in several:
+                writer.take(done)
+            finished += len(several)
+            tick("encoding")
+    finally:  # what was done is kept, also when the user interrupts
+        writer.flush()
+    tick("sweeping")
+    removed = sweep(store, found, plan, identities.moved, writer.failed)
+    count = writer.counts
+    return Report(
+        added=count["added"],
+        updated=count["updated"] + refreshed,
+        encoded=count["encoded"],
+        moved=count["moved"],
+        removed=removed,
+        unchanged=plan.unchanged + count["unchanged"] - refreshed,
+        skipped=count["skipped"],
+        failures=(*plan.unlisted, *plan.remembered, *writer.failed),
+        seconds=time.monotonic() - started,
+    )

@@ -1,0 +1,153 @@
+"""What a run has to do: the roots it was given, what they list, and how that differs from the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from findalike import sources
+from findalike import uri as uris
+from findalike.errors import SweepRefused
+from findalike.query import FACTS, Kind
+from findalike.sources import Source
+from findalike.store.base import Store
+from findalike.store.columns import grown
+from findalike.types import Asset, Failure
+
+LISTED_BETWEEN_TICKS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run keeps in mind of an asset of the library."""
+
+    id: str
+    uri: str
+    size: int
+    modified: datetime
+    sha256: str
+
+    def same_file(self, listed: Asset) -> bool:
+        return (self.size, self.modified) == (listed.size, listed.modified)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to look into. `spaces` are those it needs vectors in even if its content is the same."""
+
+    listed: Asset
+    known: Known | None
+    spaces: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """`listed` by uri. `encoded`: by space, the ids that have vectors. `columns`: the kinds of metadata that
+    the library and the tables have. `unlisted`: folders and files that could not be listed. `remembered`:
+    files that failed before and have not changed since."""
+
+    known: Mapping[str, Known]
+    encoded: Mapping[str, set[str]]
+    columns: Mapping[str, Kind]
+    listed: dict[str, Asset] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
+    unchanged: int = 0
+    unlisted: list[Failure] = field(default_factory=list)
+    remembered: list[Failure] = field(default_factory=list)
+    with_metadata: list[tuple[Known, Asset]] = field(default_factory=list)
+
+    def lacking(self, asset_id: str) -> tuple[str, ...]:
+        """The spaces in which an asset has no vectors."""
+        return tuple(space for space, ids in self.encoded.items() if asset_id not in ids)
+
+
+def planned(
+    store: Store,
+    spaces: Sequence[str],
+    found: Sequence[Source],
+    retry: bool,
+    tick: Callable[[int, int], None],
+) -> Plan:
+    """What has to be done. `tick` hears now and then how many files are listed and how many could not be.
+
+    Raises UsageError when a table's column is of another kind than the library's.
+    """
+    known = {a.uri: Known(a.id, a.uri, a.size, a.modified, a.sha256) for a in store.assets()}
+    plan = Plan(known, {space: store.encoded(space) for space in spaces}, {})
+    for source in found:
+        for item in source:
+            if isinstance(item, Failure):
+                plan.unlisted.append(item)
+            elif item.metadata or item.uri not in plan.listed:
+                plan.listed[item.uri] = item
+                if len(plan.listed) % LISTED_BETWEEN_TICKS == 0:
+                    tick(len(plan.listed), len(plan.unlisted))
+    plan.columns = grown(_columns(store), [a for a in plan.listed.values() if a.metadata])
+    failures = {} if retry else {f.uri: f for f in store.failures() if f.stage in ("decode", "encode")}
+    for listed in plan.listed.values():
+        _sort_in(plan, listed, failures.get(listed.uri))
+    return plan
+
+
+def _columns(store: Store) -> dict[str, Kind]:
+    """The metadata columns of a library. One that shadows a fact of the same kind cannot be told from it."""
+    return {name: kind for name, kind in store.columns().items() if FACTS.get(name) != kind}
+
+
+def _sort_in(plan: Plan, listed: Asset, failure: Failure | None) -> None:
+    if failure and (failure.size, failure.modified) == (listed.size, listed.modified):
+        plan.remembered.append(failure)
+        return
+    known = plan.known.get(listed.uri)
+    lacking = plan.lacking(known.id) if known else tuple(plan.encoded)
+    if known is None or lacking or not known.same_file(listed):
+        plan.jobs.append(Job(listed, known, lacking))
+        return
+    plan.unchanged += 1
+    if listed.metadata:
+        plan.with_metadata.append((known, listed))
+
+
+# Roots
+
+
+def roots(
+    paths: Iterable[str | os.PathLike[str]], options: sources.Options, store: Store, sweep: bool
+) -> list[Source]:
+    """The sources of the given paths. Raises UsageError for a path where nothing is and never was, and
+    SweepRefused for a root that is missing or empty although the library holds files under it."""
+    return [_root(os.path.expanduser(path), options, store, sweep) for path in paths]  # noqa: PTH111
+
+
+def _root(path: str, options: sources.Options, store: Store, sweep: bool) -> Source:
+    root = path if "://" in path else uris.from_path(path)
+    if not sources.is_empty_or_missing(root):
+        return sources.discover(path, options)
+    gone = _Gone(root)
+    held = sum(gone.covers(asset.uri) for asset in store.assets())
+    if not held:
+        return sources.discover(path, options)
+    if not sweep:
+        pictures = "1 picture" if held == 1 else f"{held:,} pictures"
+        raise SweepRefused(
+            f"{path} is missing or empty, but the library holds {pictures} from there. Is a drive not "
+            f"connected? Nothing was changed. Connect it and run again, or add --sweep to forget {pictures}."
+        )
+    return gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A root where nothing is any more: it lists nothing, and so all it held is swept."""
+
+    root: str
+
+    def covers(self, uri: str) -> bool:
+        return uri == self.root or uri.startswith(
+            (self.root.rstrip(os.sep) + os.sep, uris.member(self.root, ""))
+        )
+
+    def __iter__(self) -> Iterator[Asset | Failure]:
+        return iter(())
