@@ -25,14 +25,19 @@ def load(group: str, name: str) -> Any:
     registered = _registered(group)
     if name not in registered:
         kind = group.rpartition(".")[2].removesuffix("s")
-        raise UsageError(f"no {kind} is named {name!r}; there are {', '.join(sorted(registered))}")
+        there = ", ".join(sorted(registered)) or "none"
+        raise UsageError(f"no {kind} is named {name!r}; there are: {there}")
     entry = registered[name]
+    package = entry.dist.name if entry.dist else "findalike"
     try:
         return entry.load()
     except ImportError as error:
         extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
-        package = entry.dist.name if entry.dist else "findalike"
-        raise ExtraMissing(f"{name} needs {error.name or error}: pip install '{package}{extras}'") from error
+        raise ExtraMissing(f"{name} cannot be loaded ({error}): pip install '{package}{extras}'") from error
+    except AttributeError as error:
+        raise FindalikeError(
+            f"{name} of the package {package} cannot be loaded ({error}): pip install --upgrade {package}"
+        ) from error
 
 
 def on_use(module: str) -> ModuleType:
@@ -40,7 +45,9 @@ def on_use(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ExtraMissing(f"{module} needs {error.name or error}, which is not installed") from error
+        missing = (error.name or "").partition(".")[0]
+        advice = missing if missing and missing != "findalike" else "--force-reinstall findalike"
+        raise ExtraMissing(f"{module} cannot be loaded ({error}): pip install {advice}") from error
 
 
 @cache

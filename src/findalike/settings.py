@@ -1,17 +1,20 @@
 """Settings: defaults < settings file < environment < arguments.
 
 The settings file is `findalike.toml` in the platform's configuration directory, or the file that
-`FINDALIKE_CONFIG` names. A variable is `FINDALIKE_` and the setting's name in capitals.
+`FINDALIKE_CONFIG` names. A variable is `FINDALIKE_` and the setting's name in capitals; an empty one does not
+count.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import platformdirs
 
@@ -46,8 +49,10 @@ class Settings:
         return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
+_NAMES = tuple(sorted(field.name for field in fields(Settings)))
 _LEAST = {"pixel_budget": 1, "workers": 0, "batch_rows": 1, "thumbnail_side": 16}
 _CHOICES = {"precision": ("int8", "float32")}
+_WORDS: Mapping[type, str] = {str: "text", type(Path()): "the path of a folder"}
 
 
 def load(**arguments: object) -> Settings:
@@ -59,12 +64,11 @@ def load(**arguments: object) -> Settings:
     path = _file()
     if path.exists():
         settings = _changed(settings, _parsed(path), str(path))
-    names = [f.name for f in fields(Settings)]
-    environment = {
-        n: os.environ[f"FINDALIKE_{n.upper()}"] for n in names if f"FINDALIKE_{n.upper()}" in os.environ
-    }
-    settings = _changed(settings, environment, "the environment (FINDALIKE_…)")
-    return _changed(settings, {k: v for k, v in arguments.items() if v is not None}, "an argument")
+    for name in _NAMES:
+        variable = f"FINDALIKE_{name.upper()}"
+        if value := os.environ.get(variable):
+            settings = _changed(settings, {name: value}, f"the variable {variable}")
+    return _changed(settings, {k: v for k, v in arguments.items() if v is not None}, "the argument")
 
 
 @cache
@@ -85,28 +89,46 @@ def _file() -> Path:
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingError(f"{path}: cannot be read as TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"the settings file {path} is not TOML: {error}; mend or delete it") from error
+    except OSError as error:
+        raise SettingError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
 
 
-def _changed(settings: Settings, values: dict[str, Any], where: str) -> Settings:
-    known = {f.name for f in fields(Settings)}
+def _changed(settings: Settings, values: Mapping[str, object], where: str) -> Settings:
     for name, value in values.items():
-        if name not in known:
-            raise SettingError(f"{where}: no setting is named {name!r}; there are {', '.join(sorted(known))}")
+        if name not in _NAMES:
+            near = difflib.get_close_matches(name, _NAMES, 1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise SettingError(f"{where}: no setting is named {name!r}; {guess}There are {', '.join(_NAMES)}")
         typed: Any = _typed(name, value, type(getattr(settings, name)), where)
         settings = replace(settings, **{name: typed})
     return settings
 
 
-def _typed(name: str, value: object, kind: type, where: str) -> Any:
-    typed: Any
-    try:
-        typed = Path(str(value)).expanduser() if issubclass(kind, Path) else kind(value)  # type: ignore[call-arg]
-    except (TypeError, ValueError) as error:
-        raise SettingError(f"{where}: {name} is {value!r}, but it must be {kind.__name__}") from error
-    if name in _LEAST and typed < _LEAST[name]:
-        raise SettingError(f"{where}: {name} is {value}, but it must be at least {_LEAST[name]}")
-    if name in _CHOICES and typed not in _CHOICES[name]:
-        raise SettingError(f"{where}: {name} is {value!r}, but it must be one of {', '.join(_CHOICES[name])}")
+def _typed(name: str, value: object, kind: type, where: str) -> object:
+    typed: object = None
+    if issubclass(kind, Path) and isinstance(value, str | os.PathLike) and os.fspath(value):
+        typed = Path(os.path.expanduser(os.fspath(value)))  # noqa: PTH111  (Path's raises for a user it lacks)
+    elif kind is int and isinstance(value, int | str) and not isinstance(value, bool):
+        typed = _whole(value)
+    elif kind is str and isinstance(value, str):
+        typed = value
+    least, choices = _LEAST.get(name), _CHOICES.get(name)
+    wanted = f"a whole number of at least {least}" if least is not None else _WORDS[kind]
+    if choices:
+        wanted = " or ".join(choices)
+    if (
+        typed is None
+        or (least is not None and cast(int, typed) < least)
+        or (choices and typed not in choices)
+    ):
+        raise SettingError(f"{where}: {name} is {value!r}, but it must be {wanted}")
     return typed
+
+
+def _whole(value: int | str) -> int | None:
+    try:
+        return int(value)
+    except ValueError:
+        return None
