@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,12 +113,12 @@ def _inner(image: Image.Image, margin: float) -> tuple[int, int, int, int]:
 
 
 def _next(place: Path, queries: Path) -> str:
-    query = min(queries.iterdir())
+    query, library = shlex.quote(str(min(queries.iterdir()))), shlex.quote(str(place / "library"))
     return f"""
 Look at {place}/*.png, then try:
 
-  findalike search {query} --library {place / "library"}
-  findalike search {query} --library {place / "library"} --html found.html
+  findalike search {query} --library {library}
+  findalike search {query} --library {library} --html found.html
 
 and with your own pictures:
 

@@ -20,13 +20,17 @@ from rich.progress import (
 )
 
 import findalike
-from findalike.cli.main import SOME_FAILED
+from findalike import sources
+from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.errors import LibraryLocked, LibraryMissing
 from findalike.ingest import Progress as Tick
 from findalike.ingest import Report, Watch
+from findalike.library import Library
 from findalike.present.caption import printable
 
 SHOWN_FAILURES = 20
+_PHASES = {"listing": "Looking", "encoding": "Encoding", "sweeping": "Sweeping"}
 
 
 @click.command(
@@ -63,6 +67,7 @@ Examples:
 @click.option("--hidden", is_flag=True, help="Also hidden files and system folders.")
 @click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
+@click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
 @click.option(
     "--workers", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default."
@@ -70,35 +75,58 @@ Examples:
 @click.option("--no-optimize", is_flag=True, help="Leave the building of an index to findalike optimize.")
 @json_option
 def index(
-    paths: tuple[str, ...], library: str | None, table: str | None, path_column: str | None,
-    encoders: tuple[str, ...], as_json: bool, wait: bool, workers: int | None, no_optimize: bool, **options: Any,
+    paths: tuple[str, ...], library: str | None, table: str | None, as_json: bool, wait: bool,
+    workers: int | None, encoders: tuple[str, ...], no_optimize: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Bring a library in step with folders, archives, files, or a table of files.
 
     New and changed pictures are encoded, moved ones keep their identity, those whose file is gone are
     forgotten. Run it again at any time: files that are unchanged are not read again.
     """
-    changes: dict[str, Any] = {"workers": workers} if workers else {}
-    with findalike.open(library, **changes) as opened:
-        with progress_bar() as watch:
-            report = opened.add(
-                *paths,
-                table=table,
-                path_column=path_column,
-                encoder=encoders,
-                wait=-1 if wait else 0,
-                watch=watch,
-                **options,
-            )
+    _check(paths, table, library)
+    with findalike.open(library, workers=workers) as opened:
+
+        def add(wait: float) -> Report:
+            with progress_bar() as watch:
+                return opened.add(*paths, table=table, encoder=encoders, wait=wait, watch=watch, **options)
+
+        try:
+            report = add(0)
+        except LibraryLocked as error:
+            if not wait:
+                raise LibraryLocked(f"{error}; wait for it, or add --wait") from None
+            say(f"Waiting: {error}.")
+            report = add(-1)
+        if as_json:
+            click.echo(json.dumps(_record(report), ensure_ascii=False, indent=1))
+        else:
+            click.echo(_sentence(report, len(opened), opened.path))
+        _list_failures(report)
         if not no_optimize and opened.due():
-            opened.optimize(say)
-        size = len(opened)
-    if as_json:
-        click.echo(json.dumps(_record(report), ensure_ascii=False, indent=1))
-    else:
-        click.echo(_sentence(report, size, opened.path))
-    _list_failures(report)
-    return SOME_FAILED if report.failures else 0
+            _optimize(opened)
+    return SOME_FAILED if report.failures else DONE
+
+
+def _check(paths: tuple[str, ...], table: str | None, library: str | None) -> None:
+    """Refuse what cannot be indexed before a library is made for it."""
+    if not paths and table is None:
+        raise click.UsageError(
+            "nothing to index: give the path of a folder, an archive, a picture or a table"
+        )
+    try:
+        findalike.open(library, "r").close()
+    except LibraryMissing:
+        for path in paths:
+            sources.discover(path)
+        if table is not None:
+            sources.discover(table)
+
+
+def _optimize(library: Library) -> None:
+    try:
+        library.optimize(say)
+    except LibraryLocked:
+        say("Another process writes to the library now; findalike optimize builds the index that is due.")
 
 
 def _sentence(report: Report, size: int, path: str) -> str:
@@ -120,10 +148,12 @@ def _sentence(report: Report, size: int, path: str) -> str:
 
 def _list_failures(report: Report) -> None:
     for failure in report.failures[:SHOWN_FAILURES]:
-        say(f"  {printable(failure.uri)}: {failure.error}")
+        say(f"  {printable(failure.uri)}: {printable(failure.error)}")
     more = len(report.failures) - SHOWN_FAILURES
     if more > 0:
         say(f"  and {more:,} more: findalike info --failures")
+    if report.failures:
+        say("What failed is looked into again when the file changes, or with --retry.")
 
 
 def _record(report: Report) -> dict[str, Any]:
@@ -148,23 +178,16 @@ class _Bar:
             transient=True,
             disable=not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task("Looking", total=None, rate="", failed="")
-        self._phase = "listing"
+        self._task = self._bar.add_task(_PHASES["listing"], total=None, rate="", failed="")
+        self._phase, self._first = "listing", 0
         self._bar.start()
 
     def __call__(self, tick: Tick) -> None:
         if tick.phase != self._phase:
-            self._phase = tick.phase
-            words = {"encoding": "Encoding", "sweeping": "Sweeping"}.get(tick.phase, "Looking")
-            self._bar.reset(self._task, description=words, total=tick.total or None, completed=tick.done)
-            self._first = tick.done
-        task = self._bar.tasks[0]
-        seconds = task.elapsed or 0.0
-        rate = (
-            f"{(tick.done - self._first) / seconds:,.0f}/s"
-            if tick.phase == "encoding" and seconds > 0.5
-            else ""
-        )
+            self._phase, self._first = tick.phase, tick.done
+            self._bar.reset(self._task, description=_PHASES[tick.phase], total=tick.total or None)
+        seconds = self._bar.tasks[0].elapsed or 0.0
+        rate = f"{(tick.done - self._first) / seconds:,.0f}/s" if tick.phase == "encoding" and seconds else ""
         failed = f"{tick.failed:,} failed" if tick.failed else ""
         self._bar.update(self._task, completed=tick.done, rate=rate, failed=failed)
 

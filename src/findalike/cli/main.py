@@ -101,8 +101,13 @@ def _run() -> int:
         click.echo("Interrupted. What was done is kept; the same command goes on from there.", err=True)
         return INTERRUPTED
     except FindalikeError as error:
-        click.echo(f"findalike: {error}", err=True)
+        click.echo(f"findalike: {_printable(error)}", err=True)
         return code_of(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        click.echo(f"findalike: {_printable(error)}", err=True)
+        return FAILED
     except MemoryError:
         click.echo("findalike: out of memory; try again with FINDALIKE_WORKERS=1", err=True)
         return FAILED
@@ -113,6 +118,12 @@ def code_of(error: FindalikeError) -> int:
     if isinstance(error, UsageError):
         return WRONG_USAGE
     return NO_LIBRARY if isinstance(error, LibraryMissing | LibraryMismatch) else FAILED
+
+
+def _printable(error: Exception) -> str:
+    """The message, with what a file's name could do to a terminal taken out of it."""
+    printable = plugins.on_use("findalike.present.caption").printable
+    return "\n".join(map(printable, str(error).split("\n")))
 
 
 def _interrupt(number: int, frame: object) -> None:

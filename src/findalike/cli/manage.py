@@ -33,7 +33,7 @@ def info(library: str | None, failures: bool, as_json: bool) -> None:
         click.echo(json.dumps(_record(found), ensure_ascii=False, indent=1))
     elif failures:
         for failure in found.failures:
-            click.echo(f"{printable(failure.uri)}\t{failure.stage}\t{failure.error}")
+            click.echo(f"{printable(failure.uri)}\t{failure.stage}\t{printable(failure.error)}")
     else:
         click.echo("\n".join(_lines(found)))
 
@@ -104,19 +104,22 @@ Examples:
 def remove(
     what: tuple[str, ...], library: str | None, where: str | None, missing: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Forget pictures: by path (a folder stands for all in it), by id, by filter. Files are never touched."""
+    """Forget pictures: by path (a folder stands for all in it) or id; of those, or of all, only what passes
+    --where and, with --missing, what has no file any more. Files are never touched."""
     if not (what or where or missing):
         raise click.UsageError("nothing to remove: give a path, id:…, --where or --missing")
     findalike.open(library, "r").close()  # never makes a library
     with findalike.open(library) as opened:
         chosen = opened.remove(*what, where=where, missing=missing, dry_run=True)
+        pictures = number(len(chosen), "picture")
         _list(chosen)
         if not chosen or dry_run:
-            return
-        if not yes and sys.stdin.isatty():
-            click.confirm(f"Forget {number(len(chosen), 'picture')}?", abort=True, err=True)
-        opened.remove(*[f"id:{asset.id}" for asset in chosen])
-    click.echo(f"Forgot {number(len(chosen), 'picture')}. No file was touched.")
+            say(f"{pictures} would be forgotten." if chosen else "Nothing to remove.")
+        elif yes or not sys.stdin.isatty() or click.confirm(f"Forget {pictures}?", err=True):
+            opened.remove(*[f"id:{asset.id}" for asset in chosen])
+            click.echo(f"Forgot {pictures}. No file was touched.")
+        else:
+            say("Nothing was removed.")
 
 
 def _list(chosen: Sequence[Asset], most: int = 20) -> None:
@@ -124,8 +127,6 @@ def _list(chosen: Sequence[Asset], most: int = 20) -> None:
         say(f"  {printable(asset.uri)}")
     if len(chosen) > most:
         say(f"  and {len(chosen) - most:,} more")
-    if not chosen:
-        say("Nothing to remove.")
 
 
 @click.command()

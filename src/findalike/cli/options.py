@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -29,11 +28,6 @@ def console(stderr: bool = False) -> Any:
 def say(text: str) -> None:
     """A sentence for a person, on stderr."""
     click.echo(text, err=True)
-
-
-def stage(announce: Callable[[str], None] = say) -> Callable[[str], None]:
-    """A progress function for operations that name their parts."""
-    return announce
 
 
 def number(count: int, noun: str, plural: str = "") -> str:
