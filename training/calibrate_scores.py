@@ -2,8 +2,8 @@
 
     python training/calibrate_scores.py FOLDER [--pictures 3000]
 
-FOLDER holds photographs and a `labels.csv` with columns path, caption_1, … as `captions-train` (Flickr8k) does.
-Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the
+FOLDER holds photographs and a `labels.csv` with columns path, caption_1, … as `captions-train` (Flickr8k)
+does. Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the
 similarity (the cosine to the adapted query, see `rank.adapted`) where
 
     loosely related   1 pair in 1,000 of any two photographs is as close
@@ -11,7 +11,8 @@ similarity (the cosine to the adapted query, see `rank.adapted`) where
                       (tf-idf cosine of the captions above .2, as 1 pair in 60 has)
     very similar      4 in 5 do
     near copy         1 pair in 1,000,000 of different photographs is as close
-    same picture      all but 1 in 20 of the copies that were only compressed (JPEG 70 and up) or enlarged are as close
+    same picture      all but 1 in 20 of the copies that were only compressed (JPEG 70 and up) or enlarged are
+                      as close
 
 Beside it stands how many of the edited copies (cropped, framed, greyed, …) each band would hold.
 """
@@ -151,9 +152,8 @@ def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32])
         scores = np.interp(found, [0, *thresholds, 1], [0, *least, 1])
         bands = [calibration.band(score) for score in scores]
         shares = ", ".join(f"{bands.count(b):4d} {b}" for _, b in calibration.BANDS[:4])
-        print(
-            f"  {name:15} similarity p5 {np.quantile(found, 0.05):.3f} p50 {np.median(found):.3f}: {shares} of {len(found)}"
-        )
+        low, middle = np.quantile(found, [0.05, 0.5])
+        print(f"  {name:15} similarity p5 {low:.3f} p50 {middle:.3f}: {shares} of {len(found)}")
     if sorted(thresholds) != thresholds:
         raise SystemExit("the bands of this space are not in order")
     knots = [(0.0, 0.0), *zip(thresholds, least, strict=True), (1.0, 1.0)]

@@ -1,0 +1,83 @@
+"""What every encoder must keep to, whatever it computes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from findalike import settings
+from findalike.encode import catalog
+from findalike.encode.base import Encoder, encode
+from findalike.types import Card, Origin, Picture
+
+CARDS = list(catalog.cards())
+
+
+@pytest.fixture(scope="module", params=CARDS, ids=lambda card: card.space)
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    return catalog.load(request.param, settings.load())
+
+
+def picture(seed: int, height: int = 240, width: int = 320) -> Picture:
+    """Smooth random colours: something between noise and a photograph."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3)).astype(np.float64)
+    rows, columns = np.linspace(0, 5, height), np.linspace(0, 7, width)
+    tall = np.stack([[np.interp(rows, range(6), coarse[:, x, c]) for x in range(8)] for c in range(3)])
+    wide = np.stack([[np.interp(columns, range(8), tall[c, :, y]) for y in range(height)] for c in range(3)])
+    return Picture(wide.transpose(1, 2, 0).round().astype(np.uint8), Origin(str(seed)), width, height)
+
+
+def test_one_row_of_unit_length_for_each_picture(encoder: Encoder) -> None:
+    vectors = encode(encoder, [picture(seed) for seed in range(5)])
+    assert vectors.shape == (5, encoder.card.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_rows_do_not_depend_on_the_batch_or_its_order(encoder: Encoder) -> None:
+    pictures = [picture(seed) for seed in range(4)]
+    together = encode(encoder, pictures)
+    alone = np.concatenate([encode(encoder, [one]) for one in pictures])
+    turned = encode(encoder, pictures[::-1])[::-1]
+    np.testing.assert_allclose(together, alone, atol=2e-3)
+    np.testing.assert_allclose(together, turned, atol=2e-3)
+
+
+def test_threads_share_an_encoder(encoder: Encoder) -> None:
+    pictures = [picture(seed) for seed in range(6)]
+    expected = np.concatenate([encode(encoder, [one]) for one in pictures])
+    with ThreadPoolExecutor(3) as pool:
+        found = np.concatenate(list(pool.map(lambda one: encode(encoder, [one]), pictures)))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3000), (3000, 2), (7, 5), (1000, 1000)])
+def test_any_size_is_encoded(encoder: Encoder, height: int, width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    vectors = encode(encoder, [Picture(pixels, Origin("x"), width, height)])
+    assert np.isfinite(vectors).all()
+
+
+def test_no_pictures_give_no_rows(encoder: Encoder) -> None:
+    assert encode(encoder, []).shape == (0, encoder.card.dim)
+
+
+def test_unlike_pictures_are_told_apart(encoder: Encoder) -> None:
+    first, again, other = encode(encoder, [picture(1), picture(1), picture(2)])
+    np.testing.assert_array_equal(first, again)
+    assert first @ other < 0.95
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.space)
+def test_a_card_says_all_that_its_space_depends_on(card: Card) -> None:
+    assert card.space == f"{card.name}@{card.revision}-{card.precision}"
+    assert card.licence
+    assert card.source
+    assert len(card.sha256) == 64
+    assert card.preprocessing["side"] > 0
+    similarities, scores = zip(*card.calibration, strict=True)
+    assert list(similarities) == sorted(similarities)
+    assert list(scores) == sorted(scores)
+    assert (scores[0], scores[-1]) == (0.0, 1.0)
