@@ -775,3 +775,14 @@ def test_optimize_changes_no_answer(store: Store) -> None:
     assert {a.id for a in store.assets()} == left
     assert_nearest(store, vectors(1)[0], 15, left)
     assert_nearest(store, vectors(1)[0], 15, left - {"asset00039"}, parse_filter("n < 39"))
+
+
+def test_a_sample_is_vectors_of_the_space(store: Store) -> None:
+    assert store.sample(SPACE, 10).shape == (0, DIM)
+    written = batch([asset(i) for i in range(40)])
+    store.write(written)
+    wrote = {row.vector.tobytes() for row in written.rows[SPACE]}
+    for most, count in ((10, 10), (40, 40), (1000, 40)):
+        found = store.sample(SPACE, most)
+        assert found.shape == (count, DIM)
+        assert len({vector.tobytes() for vector in found} & wrote) == count
