@@ -1,0 +1,44 @@
+"""What is loaded when: importing findalike, and asking for help, stay quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "PIL", "cv2", "fastapi", "lancedb", "matplotlib", "onnx", "onnxruntime", "pandas", "pyarrow", "rich",
+    "skimage", "sklearn", "torch",
+}  # fmt: skip
+
+
+def loaded_after(program: str) -> set[str]:
+    """The top-level modules that are loaded once a child process has run this."""
+    script = f"{program}\nimport sys; print('\\n' + ' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in run.stdout.splitlines()[-1].split()}
+
+
+def test_importing_findalike_loads_nothing_heavy() -> None:
+    assert not loaded_after("import findalike") & (HEAVY | {"numpy", "click"})
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "from findalike.cli import main\ntry: main.findalike(['--help'])\nexcept SystemExit: pass"
+    assert not loaded_after(program) & (HEAVY | {"numpy"})
+
+
+@pytest.mark.parametrize("module", ["types", "query", "settings", "rank", "encode.catalog"])
+def test_values_load_no_library_of_theirs(module: str) -> None:
+    assert not loaded_after(f"import findalike.{module}") & (HEAVY - {"PIL"})
+
+
+def test_every_public_name_is_there() -> None:
+    import findalike
+
+    for name in findalike.__all__:
+        assert getattr(findalike, name) is not None
+    assert set(dir(findalike)) == set(findalike.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'opem'"):
+        _ = findalike.opem
