@@ -36,7 +36,7 @@ _heif_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture, its media type, and what its file says.
+    """A picture, its media type, what its file says, and a thumbnail if one was asked for.
 
     `metadata` has width and height of the upright original and, where the file tells them, taken, camera,
     latitude and longitude.
@@ -45,10 +45,16 @@ class Decoded:
     picture: Picture
     media: str
     metadata: dict[str, Value]
+    thumbnail: bytes = b""
 
 
 def decode(
-    data: bytes, origin: Origin, *, short_side: int | None = None, budget: int = PIXEL_BUDGET
+    data: bytes,
+    origin: Origin,
+    *,
+    short_side: int | None = None,
+    budget: int = PIXEL_BUDGET,
+    thumbnail_side: int = 0,
 ) -> Decoded:
     """The first frame as upright sRGB pixels on white.
 
@@ -61,7 +67,7 @@ def decode(
     if not media:
         raise NotAPicture("is empty" if not data else "is no picture of a format that is read here")
     try:
-        return _decoded(data, media, origin, short_side, budget)
+        return _decoded(data, media, origin, short_side, budget, thumbnail_side)
     except ReadError:
         raise
     except Image.DecompressionBombError as error:
@@ -74,14 +80,25 @@ def decode(
 
 def thumbnail(picture: Picture, side: int) -> bytes:
     """A JPEG of the picture whose longer side is at most `side`."""
-    image = Image.fromarray(picture.pixels)
-    image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return _thumbnail(Image.fromarray(picture.pixels), side)
+
+
+def _thumbnail(image: Image.Image, side: int) -> bytes:
+    """Reduced by a whole factor where the result stays near `side`, which takes a fifth of the time."""
+    factor = -(-max(image.size) // side)
+    if factor > 1 and max(image.size) / factor > 0.75 * side:
+        image = image.reduce(factor)
+    else:
+        image = image.copy()
+        image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     target = BytesIO()
     image.save(target, "JPEG", quality=_QUALITY)
     return target.getvalue()
 
 
-def _decoded(data: bytes, media: str, origin: Origin, short_side: int | None, budget: int) -> Decoded:
+def _decoded(
+    data: bytes, media: str, origin: Origin, short_side: int | None, budget: int, thumbnail_side: int
+) -> Decoded:
     _check_budget(whole.claimed_size(data, media), budget)
     image = _opened(data, media)
     _check_budget(image.size, budget)
@@ -96,9 +113,10 @@ def _decoded(data: bytes, media: str, origin: Origin, short_side: int | None, bu
     upright = oriented(colour.plain(image), turn)
     if turn > 4:
         width, height = height, width
-    pixels = np.asarray(colour.to_srgb(_reduced(upright, short_side), profile))
+    image = colour.to_srgb(_reduced(upright, short_side), profile)
     metadata = {"width": width, "height": height, **tags.metadata}
-    return Decoded(Picture(pixels, origin, width, height), media, metadata)
+    picture = Picture(np.asarray(image), origin, width, height)
+    return Decoded(picture, media, metadata, _thumbnail(image, thumbnail_side) if thumbnail_side else b"")
 
 
 def _check_budget(size: tuple[int, int], budget: int) -> None:

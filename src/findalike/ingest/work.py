@@ -135,12 +135,15 @@ class Worker:
         if not spaces:
             return Done(job, outcome, asset)
         decoded = decode.decode(
-            data, Origin(identity), short_side=self._short_side, budget=self._settings.pixel_budget
+            data,
+            Origin(identity),
+            short_side=self._short_side,
+            budget=self._settings.pixel_budget,
+            thumbnail_side=self._settings.thumbnail_side,
         )
         metadata = {**self._fitting(decoded.metadata), **asset.metadata}
         asset = replace(asset, media=decoded.media, metadata=metadata)
-        thumbnail = decode.thumbnail(decoded.picture, self._settings.thumbnail_side)
-        return Done(job, outcome, asset, thumbnail, decoded.picture, spaces)
+        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, spaces)
 
     def _fitting(self, metadata: Metadata) -> Metadata:
         """What a picture says of itself gives way to a table's column of the same name and another kind."""
