@@ -9,7 +9,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-BENCHMARKS := start ingest query store
+BENCHMARKS := start ingest query store memory
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench eval docs constraints clean
@@ -31,7 +31,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "findalike needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is not one of them;" \
 	    "name one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
 ifneq ($(UV),)
-	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,demo]'
 else
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -56,7 +56,7 @@ fmt: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure start, ingest, queries and store; tables here, JSON in out/
+bench: setup ## Measure start, ingest, queries, store and memory (half an hour); JSON in out/
 	@mkdir -p out
 	@for name in $(BENCHMARKS); do \
 	  echo; echo "benchmarks/$$name.py"; \

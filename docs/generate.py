@@ -6,6 +6,7 @@ Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->` in any 
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _command(command: click.Command, context: click.Context, title: str) -> str:
     usage = " ".join(command.collect_usage_pieces(context))
     records = [p.get_help_record(context) for p in command.get_params(context) if isinstance(p, click.Option)]
     options = [[f"`{names}`", words] for names, words in filter(None, records)]
-    help_ = (command.help or "").strip()
+    help_ = inspect.cleandoc(command.help or "")
     examples = [line for line in (command.epilog or "").splitlines() if line.startswith("  ")]
     shown = f"\n```sh\n{textwrap.dedent(chr(10).join(examples))}\n```\n" if examples else ""
     return f"## {title}\n\n    {title} {usage}\n\n{help_}\n\n{table(['option', ''], options)}{shown}"
