@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -31,7 +32,10 @@ from findalike.types import Origin, Picture, Value
 PIXEL_BUDGET = 200_000_000
 
 _QUALITY = 82
-_heif_lock = threading.Lock()
+_LARGE = 40_000_000
+"""Pixels from which on pictures are decoded one after the other, whatever the number of threads: each takes
+4 bytes a pixel, and as much again for each change of its mode."""
+_one_large_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +111,18 @@ def _decoded(
     if media == "image/jpeg" and short_side:
         image.draft(None, (short_side, short_side))
     profile = image.info.get("icc_profile") or b""
-    image.load()
-    tags = _tags(data, media, image)
-    turn = 1 if media == "image/tiff" else tags.orientation  # Pillow turns a TIFF itself while loading
-    upright = oriented(colour.plain(image), turn)
+    with _one_large_at_a_time if image.width * image.height > _LARGE else nullcontext():
+        image.load()
+        tags = _tags(data, media, image)
+        turn = 1 if media == "image/tiff" else tags.orientation  # Pillow turns a TIFF itself while loading
+        upright = oriented(colour.plain(image), turn)
+        plain = colour.to_srgb(_reduced(upright, short_side), profile)
+        del upright
     if turn > 4:
         width, height = height, width
-    image = colour.to_srgb(_reduced(upright, short_side), profile)
     metadata = {"width": width, "height": height, **tags.metadata}
-    picture = Picture(np.asarray(image), origin, width, height)
-    return Decoded(picture, media, metadata, _thumbnail(image, thumbnail_side) if thumbnail_side else b"")
+    picture = Picture(np.asarray(plain), origin, width, height)
+    return Decoded(picture, media, metadata, _thumbnail(plain, thumbnail_side) if thumbnail_side else b"")
 
 
 def _check_budget(size: tuple[int, int], budget: int) -> None:

@@ -1,6 +1,6 @@
 """Retrieval metrics over one ranking, as pure functions (Manning, Raghavan and Schütze 2008, chapter 8).
 
-A ranking is an array of booleans, best first: whether the picture at each rank is relevant.
+A ranking is a sequence of booleans, best first: whether the picture at each rank is relevant.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ranking = NDArray[np.bool_]
+Ranking = Sequence[bool] | NDArray[np.bool_]
 
 
 def precision_at(ranking: Ranking, k: int) -> float:
     """The share of the first k ranks that is relevant; ranks beyond the end count as not relevant."""
     if k < 1:
         raise ValueError(f"k is {k}, but it must be at least 1")
-    return float(ranking[:k].sum() / k)
+    return float(np.count_nonzero(ranking[:k]) / k)
 
 
 def average_precision(ranking: Ranking) -> float:
