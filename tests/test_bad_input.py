@@ -157,6 +157,25 @@ def test_a_library_path_that_is_a_folder_of_something_else(cli: Cli, pictures: P
     assert sorted(pictures.rglob("*")) == before
 
 
+def test_a_damaged_library(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    shutil.copytree(filled, library)
+    (library / "findalike.json").write_text("{")
+    run = cli("search", album / "coffee.jpg", library=library)
+    assert run.returncode == 1
+    assert f"to see what is wrong: findalike doctor --library {library}" in run.stderr
+    run = cli("doctor", "--repair", library=library)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "is damaged and cannot be mended (Expecting property name" in run.stderr
+    shutil.copy(filled / "findalike.json", library)
+    for data in (library / "assets.lance" / "data").iterdir():
+        data.write_bytes(b"garbage")
+    run = cli("doctor", library=library)
+    assert run.returncode == 1
+    assert "make another with findalike index FOLDER --library NEW" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_a_library_of_another_encoder(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     shutil.copytree(filled, library)
@@ -180,10 +199,6 @@ def test_a_library_of_another_encoder(cli: Cli, filled: Path, album: Path, tmp_p
     run = cli("info", library=library)
     assert run.returncode == 4
     assert "pip install --upgrade findalike" in run.stderr
-    (library / "findalike.json").write_text("{")
-    run = cli("search", album / "coffee.jpg", library=library)
-    assert run.returncode == 1
-    assert "findalike.json cannot be read" in run.stderr
     (library / "findalike.json").write_text(json.dumps(manifest))
     check(library, 10)
 
@@ -366,7 +381,7 @@ def test_two_indexers_and_a_search_meanwhile(cli: Cli, album: Path, tmp_path: Pa
         run = cli("index", album, library=library)
         assert (run.returncode, run.stdout) == (1, "")
         assert f"is being written by process {first.pid} on " in run.stderr
-        assert "wait for it, or add --wait" in run.stderr
+        assert "; wait until it is done, or add --wait" in run.stderr
 
         run = cli("search", album / "coffee.jpg", "--include-self", library=library)
         assert run.returncode == 0

@@ -360,7 +360,9 @@ class Library:
         try:
             lock.acquire(timeout=wait)
         except filelock.Timeout:
-            raise LibraryLocked(f"{self.path} is being written by {_holder(folder / HOLDER)}") from None
+            raise LibraryLocked(
+                f"{self.path} is being written by {_holder(folder / HOLDER)}; wait until it is done"
+            ) from None
         except OSError as error:
             raise LibraryError(
                 f"the library {self.path} cannot be written: {error.strerror or error}"

@@ -94,8 +94,8 @@ def index(
             report = add(0)
         except LibraryLocked as error:
             if not wait:
-                raise LibraryLocked(f"{error}; wait for it, or add --wait") from None
-            say(f"Waiting: {error}.")
+                raise LibraryLocked(f"{error}, or add --wait") from None
+            say(f"Waiting: {str(error).partition(';')[0]}.")
             report = add(-1)
         if as_json:
             click.echo(json.dumps(_record(report), ensure_ascii=False, indent=1))

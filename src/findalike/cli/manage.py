@@ -16,6 +16,7 @@ from findalike.cli.main import DONE, FAILED
 from findalike.cli.main import findalike as program
 from findalike.cli.options import json_option, library_option, number, say
 from findalike.encode import catalog
+from findalike.errors import LibraryError
 from findalike.library import Info
 from findalike.present.caption import printable
 from findalike.types import Asset
@@ -71,9 +72,14 @@ def doctor(library: str | None, repair: bool, as_json: bool) -> int:
 
     Exits with 1 when something is wrong and was not repaired.
     """
-    with findalike.open(library, "a" if repair else "r") as opened:
-        mended = opened.repair(say) if repair else []
-        problems = opened.check()
+    try:
+        with findalike.open(library, "a" if repair else "r") as opened:
+            mended = opened.repair(say) if repair else []
+            problems = opened.check()
+    except LibraryError as error:
+        if "findalike doctor" not in str(error):
+            raise
+        raise LibraryError(_beyond_repair(error)) from error
     if as_json:
         both = {"mended": mended, "problems": problems}
         click.echo(json.dumps({k: [dataclasses.asdict(p) for p in v] for k, v in both.items()}, indent=1))
@@ -86,6 +92,14 @@ def doctor(library: str | None, repair: bool, as_json: bool) -> int:
         if not problems:
             click.echo("All is well.")
     return FAILED if problems else DONE
+
+
+def _beyond_repair(error: LibraryError) -> str:
+    what = str(error.__cause__ or error).splitlines()[0]
+    return (
+        f"the library is damaged and cannot be mended ({what}). Pictures are never in it, so none is lost: "
+        "make another with findalike index FOLDER --library NEW, or put back a copy of this one"
+    )
 
 
 @click.command(
