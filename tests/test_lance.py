@@ -407,6 +407,7 @@ def test_the_space_of_removed_assets_is_reclaimed_after_an_hour(
     secret = [b"thumbnail of %d" % n * 50 for n in range(40)]
     store.write(replace(batch(range(40)), thumbnails={f"a{n}": secret[n] for n in range(40)}))
     store.remove([f"a{n}" for n in range(20)])
+    time.sleep(0.1)  # the version before is then older than what is kept
     store.optimize()
     files = b"".join(p.read_bytes() for p in library.rglob("*") if p.is_file())
     assert secret[30] in files
@@ -423,7 +424,7 @@ def test_the_space_of_removed_assets_is_reclaimed_after_an_hour(
         (10_000, 256, "exact"),
         (2_000, 1280, "exact"),
         (200_000, 256, "IVF_SQ"),
-        (30_000, 1280, "IVF_SQ"),
+        (30_000, 1280, "IVF_RQ"),
     ],
 )
 def test_the_index_grows_with_the_space(rows: int, dim: int, kind: str) -> None:
@@ -453,10 +454,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     apart = np.random.default_rng(1).permutation(rows)
     for start in range(0, rows, 5_000):
         numbers = range(start, start + 5_000)
-        assets = [
-            Asset(f"/p/{n}", 1, DAY, f"a{n}", metadata=_places(n, apart, rank))
-            for n in numbers
-        ]
+        assets = [Asset(f"/p/{n}", 1, DAY, f"a{n}", metadata=_places(n, apart, rank)) for n in numbers]
         store.write(Batch(assets, {SPACE: [Row(f"{n:06d}", Origin(f"a{n}"), vectors[n]) for n in numbers]}))
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from findalike.errors import QueryError
 from findalike.rank import RETREAT, STEADY_FROM, adapted, best_parts, combine
-from findalike.types import Match, Origin, Row, Vector
+from findalike.types import Asset, Match, Origin, Row, Vector
 
+DAY = datetime(2020, 1, 1, tzinfo=UTC)
 EAST, NORTH = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 
 
@@ -63,6 +65,9 @@ def test_combining_equals_a_plain_loop(terms: list[tuple[int, int, int]]) -> Non
 
 def test_the_best_part_stands_for_its_asset() -> None:
     parts = ["a:1", "b:1", "a:2", "c:1", "b:2", "d:1"]
-    matches = [Match(Row(part, Origin(part[0]), EAST), 1 - i / 10) for i, part in enumerate(parts)]
+    matches = [
+        Match(Row(part, Origin(part[0]), EAST), Asset(part[0], 0, DAY), 1 - i / 10)
+        for i, part in enumerate(parts)
+    ]
     assert [m.row.id for m in best_parts(matches)] == ["a:1", "b:1", "c:1", "d:1"]
     assert [m.row.id for m in best_parts(matches, frozenset("bd"))] == ["a:1", "c:1"]

@@ -101,12 +101,7 @@ class Searcher:
         most = float(vector @ wanted)  # of a picture that is the query itself
         own = frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
         matches = self._matches(vector, query.k, where, own)
-        assets = self.store.get(match.row.asset_id for match in matches)
-        hits = [
-            self._hit(match.row, min(1.0, match.similarity / most), assets[match.row.asset_id], seen)
-            for match in matches
-            if match.row.asset_id in assets
-        ]
+        hits = [self._hit(m.row, m.asset, min(1.0, m.similarity / most), seen) for m in matches]
         kept = [hit for hit in hits if hit.score >= query.min_score]
         return Hits(kept, query, [self._example(s) for s in seen], self.store.thumbnails)
 
@@ -133,7 +128,7 @@ class Searcher:
                 return best
             asked *= 2
 
-    def _hit(self, row: Row, similarity: float, asset: Asset, seen: Sequence[_Seen]) -> Hit:
+    def _hit(self, row: Row, asset: Asset, similarity: float, seen: Sequence[_Seen]) -> Hit:
         space = self.card.space
         score = calibration.score(self.card, similarity)
         vector = unit(row.vector)

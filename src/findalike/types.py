@@ -112,9 +112,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """A row that a store found, and its similarity to the query: higher is better."""
+    """A row that a store found, its asset, and its similarity to the query: higher is better."""
 
     row: Row
+    asset: Asset
     similarity: float
 
 

@@ -638,6 +638,16 @@ def test_nearest_is_exact(store: Store) -> None:
     assert list(store.nearest(SPACE, vectors(1)[0], 0)) == []
 
 
+def test_a_match_brings_its_asset_as_it_is_now(store: Store) -> None:
+    assets = [asset(i, {"year": 2000 + i, "note": f"it's {i}"}) for i in range(6)]
+    store.write(batch(assets))
+    moved = replace(assets[2], uri="/elsewhere/2.jpg", metadata={"note": "moved", "place": 1.5})
+    store.update([moved])
+    expected = {a.id: a for a in (*assets[:2], moved, *assets[3:])}
+    matches = store.nearest(SPACE, vectors(1, seed=3)[0], 6)
+    assert {m.row.asset_id: m.asset for m in matches} == expected
+
+
 def test_the_length_of_the_query_does_not_count(store: Store) -> None:
     store.write(batch([asset(i) for i in range(20)]))
     query = vectors(1, seed=4)[0]

@@ -24,7 +24,6 @@ def _efficientnet(name: str, side: int, sha256: str) -> tuple[Card, ...]:
         name=name,
         revision="1",
         dim=1280,
-        dtype="float16",
         preprocessing={
             "package": package,
             "side": side,

@@ -209,9 +209,7 @@ def unit(vector: Vector, card: Card) -> Vector:
     return np.asarray(vector / length, np.float32)
 
 
-def orphan_problems(
-    assets: set[str], encoded: Mapping[str, set[str]], thumbnails: set[str]
-) -> list[Problem]:
+def orphan_problems(assets: set[str], encoded: Mapping[str, set[str]], thumbnails: set[str]) -> list[Problem]:
     """What is wrong between these sets of asset ids; `encoded` by space.
 
     An asset may rightly lack rows in one space (a picture without faces), but not in all of them.

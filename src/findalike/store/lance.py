@@ -356,9 +356,10 @@ class LanceStore:
 
 def _best(found: pa.Table, target: Vector, k: int) -> list[Match]:
     rows = lance_records.to_rows(found)
+    assets = list(lance_records.to_assets(found.drop_columns(["vector"])))
     similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
     order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
-    return [Match(rows[i], float(similarities[i])) for i in order]
+    return [Match(rows[i], assets[i], float(similarities[i])) for i in order]
 
 
 def _make(path: Path) -> None:

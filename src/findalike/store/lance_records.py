@@ -25,6 +25,7 @@ _TYPES: dict[Kind, pa.DataType] = {
     "time": _TIME,
 }
 _FACTS = [
+    pa.field("sha256", pa.string()),
     pa.field("uri", pa.string()),
     pa.field("name", pa.string()),
     pa.field("folder", pa.string()),
@@ -33,7 +34,7 @@ _FACTS = [
     pa.field("modified", _TIME),
 ]
 
-ASSETS = pa.schema([pa.field("asset_id", pa.string()), pa.field("sha256", pa.string()), *_FACTS])
+ASSETS = pa.schema([pa.field("asset_id", pa.string()), *_FACTS])
 THUMBNAILS = pa.schema([pa.field("asset_id", pa.string()), pa.field("thumbnail", pa.binary())])
 FAILURES = pa.schema(
     [
@@ -45,12 +46,13 @@ FAILURES = pa.schema(
     ]
 )
 ROW_COLUMNS = ["row_id", "asset_id", "origin", "vector"]
-"""What makes a `Row`, without the columns that its filters need. The origin is one JSON text and not a column
+"""What makes a `Row`, without what is known of its asset. The origin is one JSON text and not a column
 for each field, because a search fetches each column of its hits apart, at 0.5 ms a column."""
 
 
 def rows_schema(card: Card) -> pa.Schema:
-    """The table of a space: ids, origin and vector, and the facts that filters name."""
+    """The table of a space: ids, origin and vector, and all that is known of the asset, so that one query
+    filters, ranks and describes."""
     element = pa.float16() if card.dtype == "float16" else pa.float32()
     texts = [pa.field(name, pa.string()) for name in ("row_id", "asset_id", "origin")]
     return pa.schema([*texts, pa.field("vector", pa.list_(element, card.dim)), *_FACTS])
@@ -86,14 +88,13 @@ def field_of(name: str, kind: Kind) -> pa.Field:
 
 def assets_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     """Assets with these columns of an asset table; metadata must be admitted by `columns`."""
-    ids = {"asset_id": [a.id for a in assets], "sha256": [a.sha256 for a in assets]}
-    return _table({**ids, **_filterable(assets, kinds_of(schema))}, schema)
+    return _table({"asset_id": [a.id for a in assets], **_described(assets, kinds_of(schema))}, schema)
 
 
 def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
-    """The asset ids and the filterable columns that a rows table repeats."""
+    """The asset ids and the columns that a rows table repeats."""
     names = [n for n in schema.names if n not in ROW_COLUMNS or n == "asset_id"]
-    data = {"asset_id": [a.id for a in assets], **_filterable(assets, kinds_of(schema))}
+    data = {"asset_id": [a.id for a in assets], **_described(assets, kinds_of(schema))}
     return _table(data, pa.schema([schema.field(n) for n in names]))
 
 
@@ -107,7 +108,7 @@ def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.S
         "origin": [_origin_to_text(row.origin) for row in rows],
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), len(rows[0].vector)),
     }
-    return _table({**data, **_filterable([owners.get(r.asset_id) for r in rows], kinds_of(schema))}, schema)
+    return _table({**data, **_described([owners.get(r.asset_id) for r in rows], kinds_of(schema))}, schema)
 
 
 def thumbnails_to_arrow(thumbnails: Mapping[str, bytes]) -> pa.Table:
@@ -168,12 +169,13 @@ def _origin(asset_id: str, text: str) -> Origin:
     return Origin(asset_id, part, (left, top, right, bottom), time, label)
 
 
-def _filterable(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:
+def _described(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:
     facts = [columns.facts(asset) if asset else {} for asset in assets]
     data: dict[str, list[Any]] = {
         field.name: [fact.get("path" if field.name == "uri" else field.name) for fact in facts]
         for field in _FACTS
     }
+    data["sha256"] = [asset.sha256 if asset else None for asset in assets]
     for name, kind in kinds.items():
         data[storage_name(name, kind)] = [asset.metadata.get(name) if asset else None for asset in assets]
     return data

@@ -116,7 +116,7 @@ class MemoryStore:
             return []
         similarities = np.stack([row.vector for row in rows]) @ target
         best = np.argsort(-similarities, kind="stable")[:k]
-        return [Match(rows[i], float(similarities[i])) for i in best]
+        return [Match(rows[i], self._assets[rows[i].asset_id], float(similarities[i])) for i in best]
 
     def count(self, where: Filter | None = None) -> int:
         return len(self._passing(where))
