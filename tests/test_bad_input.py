@@ -447,7 +447,8 @@ def test_kill_9_twenty_times(photo: Photo, tmp_path: Path) -> None:
             photo("page").save(folder / "wanderer.jpg")
         with child(RUNNER, library, folder, first) as run:
             assert run.stdout
-            assert run.stdout.readline() == "ready\n"
+            assert run.stderr
+            assert run.stdout.readline() == "ready\n", run.stderr.read()
             started = time.monotonic()
             time.sleep(chance.uniform(0, longest))
             run.kill()
