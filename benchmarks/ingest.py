@@ -1,6 +1,6 @@
 """How fast pictures get into a library, beside a plain loop and beside what the cores could do at most.
 
-    python benchmarks/ingest.py [--small 1200] [--large 60] [--rounds 3] [--json FILE]
+    python benchmarks/ingest.py [--small 2400] [--large 60] [--rounds 3] [--json FILE]
 
 For JPEGs of 500×375 and of 4,000×3,000, made from photographs that come inside scikit-image:
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--small", type=int, default=1200)
+    parser.add_argument("--small", type=int, default=2400)
     parser.add_argument("--large", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)

@@ -192,7 +192,6 @@ def test_a_library_of_another_card_is_refused(
             opened.add(album)
 
 
-@pytest.mark.xfail(strict=True, reason="the store makes the table anew for a card that was only refined")
 def test_another_calibration_is_the_same_space(filled: Path, tmp_path: Path, album: Path) -> None:
     path = tmp_path / "library"
     shutil.copytree(filled, path)

@@ -64,7 +64,7 @@ def test_command_line_words(folder, text, term):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cat.jpg", "there is no such file; was a text meant? Then write 'text:cat.jpg'"),
+        ("cat.jpg", "there is no such file; check the path"),
         ("pets/cat", "there is no such file"),
         ("C:/pets/cat.PNG", "there is no such file"),
         ("0.5:cat.mp4", "cat.mp4: there is no such file"),

@@ -239,7 +239,7 @@ class Library:
         """
         if len(what) == 1 and isinstance(what[0], Query):
             return self._searcher(what[0].encoder).search(what[0])
-        terms = [self._term(each) for each in what] + ([Term(text, "text")] if text is not None else [])
+        terms = [self.term(each) for each in what] + ([Term(text, "text")] if text is not None else [])
         if region is not None:
             if len(terms) != 1:
                 raise QueryError(
@@ -252,16 +252,29 @@ class Library:
         """Width and height of a term's picture, upright. Raises QueryError."""
         return self._searcher(None).size_of(term)
 
-    def _term(self, what: object) -> Term:
+    def term(self, what: object) -> Term:
+        """The term that a path, an id, bytes, an image or an array stands for. Raises QueryError.
+
+        A path where no file is, or of a member of an archive, stands for the library's picture of that path.
+        """
         if isinstance(what, Term):
             return what
-        if isinstance(what, str) and not os.path.exists(what) and self.store.get([what]):  # noqa: PTH110
-            return Term(what, "asset")
         if isinstance(what, str | os.PathLike):
-            return parse_term(os.fspath(what))
+            return self._written_term(os.fspath(what))
         if isinstance(what, bytes | bytearray | memoryview):
             return Term(bytes(what))
         return Term(decode.from_object(what))
+
+    def _written_term(self, text: str) -> Term:
+        try:
+            term = parse_term(text)
+        except QueryError:
+            asset = self.store.find(uris.from_path(os.path.expanduser(text)))  # noqa: PTH111
+            if asset is None:
+                raise
+            return Term(asset.id, "asset")
+        bare_id = term.kind == "text" and bool(self.store.get([text]))
+        return Term(text, "asset") if bare_id else term
 
     def _searcher(self, encoder: str | None) -> Searcher:
         card = self._card(encoder)
@@ -307,7 +320,7 @@ class Library:
                 found.append(Problem("card", str(error), 1, False))
         missing = sum(not sources.exists(asset.uri) for asset in self.store.assets())
         if missing:
-            how = "pictures whose file is gone: connect the drive, or run findalike remove --missing"
+            how = "files are gone: connect the drive, or run findalike remove --missing"
             found.append(Problem("missing files", how, missing, False))
         return found
 

@@ -240,9 +240,7 @@ def _parsed_term(text: str) -> Term:
             raise QueryError(f"{text}: this file may not be read; check its permissions")
         return Term(path)
     if os.path.isdir(path):  # noqa: PTH112
-        raise QueryError(
-            f"{text}: this is a folder; name a picture in it, or write 'text:{text}' to search for the word"
-        )
+        raise QueryError(f"{text}: this is a folder; name a picture in it")
     kind, found, rest = text.partition(":")
     if found and kind == "id":
         return Term(rest.strip(), "asset")
@@ -251,7 +249,9 @@ def _parsed_term(text: str) -> Term:
     if text.startswith(("http://", "https://")):
         raise QueryError(f"{text}: nothing is fetched from the network; save the picture and name the file")
     if "/" in text or os.sep in text or _FILE_ENDING.search(text):
-        raise QueryError(f"{text}: there is no such file; was a text meant? Then write 'text:{text}'")
+        raise QueryError(
+            f"{text}: there is no such file; check the path, or give id: and the id of a picture"
+        )
     return Term(text, "text")
 
 

@@ -3,9 +3,11 @@ cache, and run it the same way on every processor."""
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -46,7 +48,8 @@ def verify(path: Path, sha256: str) -> None:
 def cached(folder: Path, name: str, build: Callable[[], bytes]) -> Path:
     """The file `name` in a cache folder, built when it is not there and written whole or not at all.
 
-    A cache that cannot be written is passed over: the file then lives in a temporary folder.
+    A cache that cannot be written is passed over: the file then lives in a temporary folder until the
+    process ends.
     """
     path = folder / name
     if path.exists():
@@ -55,7 +58,9 @@ def cached(folder: Path, name: str, build: Callable[[], bytes]) -> Path:
     try:
         return _written(path, data)
     except OSError:
-        return _written(Path(tempfile.mkdtemp(prefix="findalike-")) / name, data)
+        instead = tempfile.mkdtemp(prefix="findalike-")
+        atexit.register(shutil.rmtree, instead, ignore_errors=True)
+        return _written(Path(instead) / name, data)
 
 
 def _written(path: Path, data: bytes) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast, overload
 
 import numpy as np
@@ -32,11 +32,16 @@ class Hits(Sequence[Hit]):
     """The answer to a query, best first. In a notebook it shows itself as a grid of pictures."""
 
     def __init__(
-        self, hits: Iterable[Hit], query: Query, examples: Iterable[Example], thumbnails: Thumbnails
+        self,
+        hits: Iterable[Hit],
+        query: Query,
+        examples: Callable[[], Sequence[Example]],
+        thumbnails: Thumbnails,
     ) -> None:
+        """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them."""
         self._hits = tuple(hits)
         self.query = query
-        self.examples = tuple(examples)
+        self.examples = examples
         self.thumbnails = thumbnails
 
     @overload
@@ -68,16 +73,17 @@ class Hits(Sequence[Hit]):
     def sheet(self, out: str | os.PathLike[str] | BinaryIO, columns: int | None = None) -> None:
         """Write a labelled contact sheet: .png, .jpg or .webp. Raises UsageError."""
         plugins.on_use("findalike.present.sheet").sheet(
-            self._hits, self.thumbnails, out, query=self.examples, columns=columns
+            self._hits, self.thumbnails, out, query=self.examples(), columns=columns
         )
 
     def page(self, out: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a self-contained HTML page. Raises UsageError."""
-        plugins.on_use("findalike.present.page").page(self._hits, self.thumbnails, out, query=self.examples)
+        page = plugins.on_use("findalike.present.page")
+        page.page(self._hits, self.thumbnails, out, query=self.examples())
 
     def _repr_html_(self) -> str:
-        grid = plugins.on_use("findalike.present.page").html_grid(self._hits, self.thumbnails, self.examples)
-        return cast(str, grid)
+        page = plugins.on_use("findalike.present.page")
+        return cast(str, page.html_grid(self._hits, self.thumbnails, self.examples()))
 
 
 class Searcher:
@@ -103,7 +109,7 @@ class Searcher:
         matches = self._matches(vector, query.k, where, own)
         hits = [self._hit(m.row, m.asset, min(1.0, m.similarity / most), seen) for m in matches]
         kept = [hit for hit in hits if hit.score >= query.min_score]
-        return Hits(kept, query, [self._example(s) for s in seen], self.store.thumbnails)
+        return Hits(kept, query, lambda: [self._example(s) for s in seen], self.store.thumbnails)
 
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""
@@ -116,7 +122,7 @@ class Searcher:
         """All that passes the filter, by path: there is nothing to rank by."""
         assets = sorted(self.store.assets(where), key=lambda asset: asset.uri)
         hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in assets[: query.k]]
-        return Hits(hits, query, (), self.store.thumbnails)
+        return Hits(hits, query, list, self.store.thumbnails)
 
     def _matches(self, vector: Vector, k: int, where: Filter | None, own: frozenset[str]) -> list[Match]:
         """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
@@ -147,8 +153,10 @@ class Searcher:
         return self._mean
 
     def _example(self, seen: _Seen) -> Example:
-        thumbnail = seen.thumbnail
-        if thumbnail is None and seen.asset:
+        thumbnail = None
+        if seen.picture:
+            thumbnail = decode.thumbnail(seen.picture, self.settings.thumbnail_side)
+        elif seen.asset:
             thumbnail = self.store.thumbnails([seen.asset.id]).get(seen.asset.id)
         return Example(seen.term.label, seen.term.weight, thumbnail, seen.term.box)
 
@@ -174,12 +182,8 @@ class Searcher:
             if whole:
                 return _Seen(term, whole[0].vector, asset, None)
         picture = self._picture(term, asset)
-        shown = picture
-        if term.box:
-            part = pixels.crop(picture.pixels, term.box)
-            picture = Picture(part, picture.origin, picture.width, picture.height)
-        vector = encode(self.encoder(), [picture])[0]
-        return _Seen(term, vector, asset, decode.thumbnail(shown, self.settings.thumbnail_side))
+        part = replace(picture, pixels=pixels.crop(picture.pixels, term.box)) if term.box else picture
+        return _Seen(term, encode(self.encoder(), [part])[0], asset, picture)
 
     def _asset(self, term: Term) -> Asset | None:
         """The library's own asset that a term is: by id, or by the path of a file that has not changed."""
@@ -222,9 +226,10 @@ class Searcher:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A term turned into a vector. `asset` is the library's own, when the term is one."""
+    """A term turned into a vector. `asset` is the library's own, when the term is one; `picture` is there
+    when it had to be decoded."""
 
     term: Term
     vector: Vector
     asset: Asset | None
-    thumbnail: bytes | None
+    picture: Picture | None

@@ -16,7 +16,7 @@ from findalike.cli.options import console, json_option, library_option, say
 from findalike.errors import QueryError
 from findalike.library import Library
 from findalike.present import records
-from findalike.query import Query, Term, parse_region, parse_term
+from findalike.query import Query, Term, parse_region
 from findalike.search import Hits
 
 
@@ -61,10 +61,10 @@ def search(
     """
     if sum(map(bool, (forms["as_json"], forms["jsonl"], forms["as_paths"] or forms["null"]))) > 1:
         raise click.UsageError("give one of --json, --jsonl and --paths")
-    parsed = [parse_term(term) for term in terms] + [_negative(parse_term(term)) for term in minus]
-    if not parsed and where is None:
+    if not (terms or minus) and where is None:
         raise click.UsageError("nothing to search for: name a picture, or give --where")
     with findalike.open(library, "r") as opened:
+        parsed = [opened.term(term) for term in terms] + [_negative(opened.term(term)) for term in minus]
         if region:
             parsed = [_with_region(opened, parsed, region)]
         hits = opened.search(Query(tuple(parsed), where, encoder, k, min_score, include_self))

@@ -129,7 +129,7 @@ def _check_budget(size: tuple[int, int], budget: int) -> None:
     width, height = size
     if width * height > budget:
         problem = f"has {width:,} × {height:,} pixels, and the limit is {budget:,}"
-        raise TooManyPixels(f"{problem}; raise it with FINDALIKE_PIXEL_BUDGET")
+        raise TooManyPixels(f"{problem}; raise FINDALIKE_PIXEL_BUDGET, and index with --retry")
 
 
 def _opened(data: bytes, media: str) -> ImageFile.ImageFile:

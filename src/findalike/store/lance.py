@@ -75,9 +75,10 @@ class LanceStore:
         if not check_card(known, card):
             return
         with self._writing():
-            name = lance_records.rows_table(card.space)
-            self._tables.create(name, lance_records.rows_schema(card))
-            self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
+            if card.space not in known:
+                name = lance_records.rows_table(card.space)
+                self._tables.create(name, lance_records.rows_schema(card))
+                self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
             manifest.write(self._path, known | {card.space: card})
 
     def columns(self) -> Mapping[str, Kind]:
@@ -371,6 +372,11 @@ def _make(path: Path) -> None:
         raise LibraryError(f"{path} is a file, but a library is a folder; name another path")
     ours = {f"{name}.lance" for name in _OWN}
     strange = [p.name for p in path.iterdir() if p.name not in ours] if path.exists() else []
+    if any(name.endswith(".lance") for name in strange):
+        raise LibraryError(
+            f"{path} was a library, but its {manifest.NAME} is lost: put it back from a backup, or index the "
+            "folders into a new library"
+        )
     if strange:
         raise LibraryError(
             f"{path} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"

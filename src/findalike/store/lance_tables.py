@@ -6,6 +6,7 @@ Everything that LanceDB raises leaves through `guarded` as a LibraryError that s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +25,7 @@ KEEP = timedelta(hours=1)
 """How long files of an old version stay: a reader that began before a compaction still finds them."""
 
 _CHUNK = 2_000  # ids in one condition: a longer one takes longer to parse than to answer
+_PLACE = re.compile(r",? ?/?[\w./-]+\.rs:\d+:\d+")  # where in the engine's source an error arose
 _FULL = ("no space left", "os error 28", "file too large", "os error 27", "quota")
 _DENIED = ("permission denied", "os error 13", "read-only file", "os error 30", "operation not permitted")
 
@@ -44,6 +46,7 @@ def guarded(library: Path) -> Iterator[None]:
         else:
             advice = f"to see what is wrong: findalike doctor --library {library}"
             text = text.splitlines()[0] if text else type(error).__name__
+        text = _PLACE.sub("", text)
         raise LibraryError(f"{library}: {advice} ({text[:300]})") from error
 
 
@@ -55,8 +58,9 @@ class Tables:
         self._open: dict[str, Any] = {}
 
     def create(self, name: str, schema: pa.Schema) -> None:
-        """Make an empty table unless it is there."""
-        self._database.create_table(name, schema=schema, exist_ok=True)
+        """Make an empty table unless it is there, perhaps with more columns."""
+        if name not in self._database.list_tables().tables:
+            self._database.create_table(name, schema=schema, exist_ok=True)
 
     def latest(self, name: str) -> Any:
         """A table at its latest version. Looking for a newer one takes 0.3 ms, so every answer does."""
