@@ -19,6 +19,7 @@ def names(group: str) -> list[str]:
     return sorted(_registered(group))
 
 
+@cache
 def load(group: str, name: str) -> Any:
     """The object registered as `name`. Raises UsageError for an unknown name, ExtraMissing for a
     dependency that is not installed."""

@@ -249,9 +249,7 @@ def _parsed_term(text: str) -> Term:
     if text.startswith(("http://", "https://")):
         raise QueryError(f"{text}: nothing is fetched from the network; save the picture and name the file")
     if "/" in text or os.sep in text or _FILE_ENDING.search(text):
-        raise QueryError(
-            f"{text}: there is no such file; check the path, or give id: and the id of a picture"
-        )
+        raise QueryError(f"{text}: there is no such file; check the path, or give id: and a picture's id")
     return Term(text, "text")
 
 

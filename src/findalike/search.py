@@ -98,7 +98,7 @@ class Searcher:
 
     def search(self, query: Query) -> Hits:
         """Answer a query. Raises QueryError, LibraryMismatch."""
-        where = query.filter(self.store.columns())
+        where = None if query.where is None else query.filter(self.store.columns())
         if not query.terms:
             return self._filtered(query, where)
         seen = [self._seen(term) for term in query.terms]

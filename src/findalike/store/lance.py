@@ -192,7 +192,7 @@ class LanceStore:
             table = self._rows_of(space)
             condition = self._without_orphans(self._condition(where, table))
             found = lance_index.search(table, target, max(k, 1), condition)
-            return _best(found, target, k)[: max(k, 0)]
+            return _best(found, target, k, lance_records.kinds_of(table.schema))[: max(k, 0)]
 
     def count(self, where: Filter | None = None) -> int:
         with self._guarded():
@@ -355,9 +355,9 @@ class LanceStore:
         lance_tables.add_columns(table, [lance_records.field_of(*column) for column in kinds.items()])
 
 
-def _best(found: pa.Table, target: Vector, k: int) -> list[Match]:
+def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
     rows = lance_records.to_rows(found)
-    assets = list(lance_records.to_assets(found.drop_columns(["vector"])))
+    assets = lance_records.to_matched_assets(found, kinds)
     similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
     order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
     return [Match(rows[i], assets[i], float(similarities[i])) for i in order]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import numpy as np
@@ -25,7 +25,6 @@ _TYPES: dict[Kind, pa.DataType] = {
     "time": _TIME,
 }
 _FACTS = [
-    pa.field("sha256", pa.string()),
     pa.field("uri", pa.string()),
     pa.field("name", pa.string()),
     pa.field("folder", pa.string()),
@@ -34,7 +33,7 @@ _FACTS = [
     pa.field("modified", _TIME),
 ]
 
-ASSETS = pa.schema([pa.field("asset_id", pa.string()), *_FACTS])
+ASSETS = pa.schema([pa.field("asset_id", pa.string()), pa.field("sha256", pa.string()), *_FACTS])
 THUMBNAILS = pa.schema([pa.field("asset_id", pa.string()), pa.field("thumbnail", pa.binary())])
 FAILURES = pa.schema(
     [
@@ -46,15 +45,16 @@ FAILURES = pa.schema(
     ]
 )
 ROW_COLUMNS = ["row_id", "asset_id", "origin", "vector"]
-"""What makes a `Row`, without what is known of its asset. The origin is one JSON text and not a column
-for each field, because a search fetches each column of its hits apart, at 0.5 ms a column."""
+MATCH_COLUMNS = [*ROW_COLUMNS, "asset"]
+"""What makes a `Row`, and a `Match`. Origin and asset are one JSON text each and not a column for each
+field, because a search fetches each column of its hits apart, at 0.5 ms a column."""
 
 
 def rows_schema(card: Card) -> pa.Schema:
-    """The table of a space: ids, origin and vector, and all that is known of the asset, so that one query
-    filters, ranks and describes."""
+    """The table of a space: ids, origin, the asset and vector, and the columns that filters name, so that one
+    query filters, ranks and describes."""
     element = pa.float16() if card.dtype == "float16" else pa.float32()
-    texts = [pa.field(name, pa.string()) for name in ("row_id", "asset_id", "origin")]
+    texts = [pa.field(name, pa.string()) for name in ("row_id", "asset_id", "origin", "asset")]
     return pa.schema([*texts, pa.field("vector", pa.list_(element, card.dim)), *_FACTS])
 
 
@@ -88,13 +88,15 @@ def field_of(name: str, kind: Kind) -> pa.Field:
 
 def assets_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     """Assets with these columns of an asset table; metadata must be admitted by `columns`."""
-    return _table({"asset_id": [a.id for a in assets], **_described(assets, kinds_of(schema))}, schema)
+    ids = {"asset_id": [a.id for a in assets], "sha256": [a.sha256 for a in assets]}
+    return _table({**ids, **_filterable(assets, kinds_of(schema))}, schema)
 
 
 def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     """The asset ids and the columns that a rows table repeats."""
     names = [n for n in schema.names if n not in ROW_COLUMNS or n == "asset_id"]
-    data = {"asset_id": [a.id for a in assets], **_described(assets, kinds_of(schema))}
+    data = {"asset_id": [a.id for a in assets], **_filterable(assets, kinds_of(schema))}
+    data["asset"] = [_asset_to_text(asset) for asset in assets]
     return _table(data, pa.schema([schema.field(n) for n in names]))
 
 
@@ -108,7 +110,9 @@ def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.S
         "origin": [_origin_to_text(row.origin) for row in rows],
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), len(rows[0].vector)),
     }
-    return _table({**data, **_described([owners.get(r.asset_id) for r in rows], kinds_of(schema))}, schema)
+    assets = [owners.get(row.asset_id) for row in rows]
+    data["asset"] = [_asset_to_text(asset) if asset else None for asset in assets]
+    return _table({**data, **_filterable(assets, kinds_of(schema))}, schema)
 
 
 def thumbnails_to_arrow(thumbnails: Mapping[str, bytes]) -> pa.Table:
@@ -147,6 +151,12 @@ def to_rows(table: pa.Table) -> list[Row]:
     ]
 
 
+def to_matched_assets(table: pa.Table, kinds: Mapping[str, Kind]) -> list[Asset]:
+    """The assets of found rows; `kinds` are those of all metadata columns."""
+    texts = zip(table.column("asset_id").to_pylist(), table.column("asset").to_pylist(), strict=True)
+    return [_asset(asset_id, text, kinds) for asset_id, text in texts]
+
+
 def to_failures(table: pa.Table) -> list[Failure]:
     records = table.select(FAILURES.names).to_pylist()
     return [Failure(**{**record, "modified": _value(record["modified"])}) for record in records]
@@ -169,13 +179,35 @@ def _origin(asset_id: str, text: str) -> Origin:
     return Origin(asset_id, part, (left, top, right, bottom), time, label)
 
 
-def _described(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:
+def _asset_to_text(asset: Asset) -> str:
+    facts = [asset.uri, asset.size, asset.modified.isoformat(), asset.media, asset.sha256]
+    return json.dumps([*facts, dict(asset.metadata)], ensure_ascii=False, default=str)
+
+
+def _asset(asset_id: str, text: str, kinds: Mapping[str, Kind]) -> Asset:
+    uri, size, modified, media, sha256, metadata = json.loads(text)
+    typed = {name: _READ.get(kinds[name], _as_it_is)(value) for name, value in metadata.items()}
+    return Asset(uri, size, datetime.fromisoformat(modified), asset_id, media, sha256, typed)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READ: dict[Kind, Callable[[Any], Any]] = {
+    "number": float,
+    "date": date.fromisoformat,
+    "time": datetime.fromisoformat,
+}
+"""How JSON's values become those of a kind; `str` wrote dates and times."""
+
+
+def _filterable(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> dict[str, list[Any]]:
     facts = [columns.facts(asset) if asset else {} for asset in assets]
     data: dict[str, list[Any]] = {
         field.name: [fact.get("path" if field.name == "uri" else field.name) for fact in facts]
         for field in _FACTS
     }
-    data["sha256"] = [asset.sha256 if asset else None for asset in assets]
     for name, kind in kinds.items():
         data[storage_name(name, kind)] = [asset.metadata.get(name) if asset else None for asset in assets]
     return data
