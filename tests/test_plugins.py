@@ -27,12 +27,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (tmp_path / "acme_findalike.py").write_text("here = 'here'\nimport_me = 1\n")
         (tmp_path / "acme_broken.py").write_text("import no_such_package.part\n")
         monkeypatch.syspath_prepend(tmp_path)
-        plugins._registered.cache_clear()
+        _forget()
 
     yield install
-    plugins._registered.cache_clear()
+    _forget()
     for name in ("acme_findalike", "acme_broken"):
         sys.modules.pop(name, None)
+
+
+def _forget() -> None:
+    plugins._registered.cache_clear()
+    plugins.load.cache_clear()
 
 
 def test_built_ins_register_by_the_same_door() -> None:
