@@ -90,8 +90,10 @@ def scan(table: Any, names: Sequence[str], condition: str | None = None) -> Iter
 def select_ids(table: Any, names: Sequence[str], column: str, ids: Iterable[str]) -> pa.Table:
     """These columns of the rows whose `column` holds one of the ids."""
     parts = [select(table, names, ids_sql(column, some)) for some in chunks(ids)]
-    schema = pa.schema([table.schema.field(name) for name in names])
-    return pa.concat_tables(parts) if parts else schema.empty_table()
+    if parts:
+        return pa.concat_tables(parts)
+    schema = table.schema  # asked for once: each time takes 0.3 ms
+    return pa.schema([schema.field(name) for name in names]).empty_table()
 
 
 def upsert(table: Any, data: pa.Table, key: str) -> None:
