@@ -73,6 +73,7 @@ def findalike(verbose: int) -> None:
     """Find the pictures that look alike: give it a folder, then a picture. Works offline."""
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)  # what libraries warn of odd files is shown with -v
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _interrupt)
-    code = FAILED
+    code = DONE  # of a reader that closes the pipe early, as `head` does
     with _ended_well():
         code = _run()
     sys.exit(code)
