@@ -143,9 +143,9 @@ def test_a_library_that_may_not_be_written(cli: Cli, pictures: Path, tmp_path: P
 
 
 def test_a_library_path_that_is_a_file(cli: Cli, pictures: Path) -> None:
-    for command in (["index", pictures], ["info"]):
+    for command, code in ((["index", pictures], 1), (["info"], 4)):
         run = cli(*command, library=pictures / "coffee.jpg")
-        assert (run.returncode, run.stdout) == (1, "")
+        assert (run.returncode, run.stdout) == (code, "")
         assert "coffee.jpg is a file, but a library is a folder; name another path" in run.stderr
 
 
@@ -503,3 +503,30 @@ def test_damaged_pictures_of_many_kinds_never_end_a_run(photo: Photo, tmp_path: 
     assert run.returncode == 0, run.stderr
     assert run.stdout == "72\n"
     assert "Traceback" not in run.stderr
+
+
+def test_a_sheet_is_never_written_over_a_picture(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    library, query = tmp_path / "library", tmp_path / "query.jpg"
+    cli("index", pictures, library=library)
+    shutil.copy(pictures / "coffee.jpg", query)
+    for target in (query, pictures / "coins.jpg"):
+        before = target.read_bytes()
+        run = cli("search", query, "--sheet", target, library=library)
+        assert run.returncode == 2
+        assert f"{target} is one of the pictures; name another file" in run.stderr
+        assert target.read_bytes() == before
+
+
+def test_a_table_given_as_a_picture(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path\na.jpg\n")
+    run = cli("index", tmp_path / "list.csv", library=tmp_path / "library")
+    assert run.returncode == 2
+    assert f"write --table {tmp_path}/list.csv" in run.stderr
+
+
+def test_removing_without_being_asked_needs_a_yes(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    cli("index", pictures, library=tmp_path / "library")
+    run = cli("remove", pictures, library=tmp_path / "library")
+    assert run.returncode == 2
+    assert "add --yes" in run.stderr
+    check(tmp_path / "library", 4)

@@ -189,10 +189,11 @@ def test_remove_optimize_and_doctor(cli: Cli, pictures: Path, tmp_path: Path) ->
     (pictures / "coins.jpg").unlink()
     run = cli("doctor", library=library)
     assert run.returncode == 1
-    assert run.stdout.startswith("missing files: 1 pictures whose file is gone")
+    assert run.stdout.startswith("missing files: 1 files are gone")
     problems = json.loads(cli("doctor", "--json", library=library).stdout)
     assert problems["problems"][0]["kind"] == "missing files"
-    assert cli("remove", "--missing", library=library).returncode == 0
+    assert cli("remove", "--missing", library=library).returncode == 2  # nobody is there to ask
+    assert cli("remove", "--missing", "-y", library=library).returncode == 0
     run = cli("remove", "--missing", library=library)
     assert (run.returncode, run.stderr) == (0, "Nothing to remove.\n")
     run = cli("doctor", "--repair", library=library)

@@ -269,7 +269,8 @@ class Library:
         try:
             term = parse_term(text)
         except QueryError:
-            asset = self.store.find(uris.from_path(os.path.expanduser(text)))  # noqa: PTH111
+            path = os.path.expanduser(text)  # noqa: PTH111
+            asset = None if os.path.lexists(path) else self.store.find(uris.from_path(path))
             if asset is None:
                 raise
             return Term(asset.id, "asset")

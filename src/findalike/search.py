@@ -13,7 +13,8 @@ from findalike import decode, pixels, plugins, sources
 from findalike import uri as uris
 from findalike.encode import calibration
 from findalike.encode.base import Encoder, encode, short_side, unit
-from findalike.errors import LibraryMismatch, QueryError, ReadError
+from findalike.errors import LibraryMismatch, QueryError, ReadError, UsageError
+from findalike.present import caption
 from findalike.present.caption import Example, Thumbnails
 from findalike.query import Filter, Query, Term
 from findalike.rank import adapted, best_parts, combine
@@ -37,12 +38,15 @@ class Hits(Sequence[Hit]):
         query: Query,
         examples: Callable[[], Sequence[Example]],
         thumbnails: Thumbnails,
+        holds: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them."""
+        """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them; `holds`
+        tells whether a uri is a picture of the library, which nothing is written over."""
         self._hits = tuple(hits)
         self.query = query
         self.examples = examples
         self.thumbnails = thumbnails
+        self._holds = holds
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -55,7 +59,7 @@ class Hits(Sequence[Hit]):
         return len(self._hits)
 
     def __repr__(self) -> str:
-        best = f", best {self._hits[0].score:.2f} ({self._hits[0].band})" if self._hits else ""
+        best = f", best {caption.score(self._hits[0])} ({self._hits[0].band})" if self._hits else ""
         return f"<{len(self)} hits{best}>"
 
     @property
@@ -71,15 +75,27 @@ class Hits(Sequence[Hit]):
         return cast(list[dict[str, Any]], records)
 
     def sheet(self, out: str | os.PathLike[str] | BinaryIO, columns: int | None = None) -> None:
-        """Write a labelled contact sheet: .png, .jpg or .webp. Raises UsageError."""
+        """Write a labelled contact sheet: .png, .jpg or .webp. Raises UsageError, also rather than write over
+        a picture that was searched for or found."""
+        self._spare(out)
         plugins.on_use("findalike.present.sheet").sheet(
             self._hits, self.thumbnails, out, query=self.examples(), columns=columns
         )
 
     def page(self, out: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a self-contained HTML page. Raises UsageError."""
+        self._spare(out)
         page = plugins.on_use("findalike.present.page")
         page.page(self._hits, self.thumbnails, out, query=self.examples())
+
+    def _spare(self, out: object) -> None:
+        """Refuse to write over a picture of the library or of the query."""
+        if not isinstance(out, str | os.PathLike):
+            return
+        written = _uri(os.fspath(out))
+        asked = {_uri(term.what) for term in self.query.terms if isinstance(term.what, str)}
+        if written in asked or self._holds(written):
+            raise UsageError(f"{os.fspath(out)} is one of the pictures; name another file to write to")
 
     def _repr_html_(self) -> str:
         page = plugins.on_use("findalike.present.page")
@@ -109,7 +125,7 @@ class Searcher:
         matches = self._matches(vector, query.k, where, own)
         hits = [self._hit(m.row, m.asset, min(1.0, m.similarity / most), seen) for m in matches]
         kept = [hit for hit in hits if hit.score >= query.min_score]
-        return Hits(kept, query, lambda: [self._example(s) for s in seen], self.store.thumbnails)
+        return Hits(kept, query, lambda: [self._example(s) for s in seen], self.store.thumbnails, self._holds)
 
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""
@@ -122,7 +138,10 @@ class Searcher:
         """All that passes the filter, by path: there is nothing to rank by."""
         assets = sorted(self.store.assets(where), key=lambda asset: asset.uri)
         hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in assets[: query.k]]
-        return Hits(hits, query, list, self.store.thumbnails)
+        return Hits(hits, query, list, self.store.thumbnails, self._holds)
+
+    def _holds(self, uri: str) -> bool:
+        return self.store.find(uri) is not None
 
     def _matches(self, vector: Vector, k: int, where: Filter | None, own: frozenset[str]) -> list[Match]:
         """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
@@ -197,7 +216,7 @@ class Searcher:
             return found
         if not isinstance(term.what, str):
             return None
-        asset = self.store.find(uris.from_path(os.path.expanduser(term.what)))  # noqa: PTH111
+        asset = self.store.find(_uri(term.what))
         if asset is None or uris.split(asset.uri)[1]:
             return asset
         listed = next(iter(sources.discover(uris.to_path(asset.uri))))
@@ -219,7 +238,7 @@ class Searcher:
         return decoded.picture
 
     def _read(self, term: Term, asset: Asset | None) -> bytes:
-        uri = asset.uri if asset else uris.from_path(os.path.expanduser(cast(str, term.what)))  # noqa: PTH111
+        uri = asset.uri if asset else _uri(cast(str, term.what))
         with sources.open_asset(uri) as file:
             return file.read()
 
@@ -233,3 +252,7 @@ class _Seen:
     vector: Vector
     asset: Asset | None
     picture: Picture | None
+
+
+def _uri(path: str) -> str:
+    return uris.from_path(os.path.expanduser(path))  # noqa: PTH111

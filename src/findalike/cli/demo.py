@@ -15,6 +15,7 @@ import findalike
 from findalike.cli.index import progress_bar
 from findalike.cli.options import number, say
 from findalike.errors import ExtraMissing, UsageError
+from findalike.present import caption
 
 MARKER = ".findalike-demo"
 
@@ -62,7 +63,7 @@ def demo(folder: str) -> None:
             sheet = place / f"{query.stem}.png"
             hits.sheet(sheet, columns=6)
             best = Path(hits[0].asset.uri).name
-            say(f"{query.name}: best {best}, {hits[0].score:.2f} ({hits[0].band}); see {sheet}")
+            say(f"{query.name}: best {best}, {caption.score(hits[0])} ({hits[0].band}); see {sheet}")
     click.echo(_next(place, queries))
 
 
@@ -104,7 +105,9 @@ def _write_queries(photographs: list[Path], to: Path) -> None:
         if path.name in QUERIES:
             with Image.open(path) as opened:
                 image = opened.convert("RGB").rotate(4, Image.Resampling.BICUBIC)
-            image.crop(_inner(image, 0.12)).resize((400, 300)).save(to / f"{path.stem}-query.jpg", quality=80)
+            image = image.crop(_inner(image, 0.08))
+            image.thumbnail((400, 400))
+            image.save(to / f"{path.stem}-query.jpg", quality=80)
 
 
 def _inner(image: Image.Image, margin: float) -> tuple[int, int, int, int]:

@@ -129,7 +129,9 @@ def remove(
         _list(chosen)
         if not chosen or dry_run:
             say(f"{pictures} would be forgotten." if chosen else "Nothing to remove.")
-        elif yes or not sys.stdin.isatty() or click.confirm(f"Forget {pictures}?", err=True):
+        elif not yes and not sys.stdin.isatty():
+            raise click.UsageError(f"to forget {pictures} without being asked, add --yes")
+        elif yes or click.confirm(f"Forget {pictures}?", err=True):
             opened.remove(*[f"id:{asset.id}" for asset in chosen])
             click.echo(f"Forgot {pictures}. No file was touched.")
         else:

@@ -15,7 +15,7 @@ from findalike.cli.main import DONE, NOTHING_SIMILAR
 from findalike.cli.options import console, json_option, library_option, say
 from findalike.errors import QueryError
 from findalike.library import Library
-from findalike.present import records
+from findalike.present import caption, records
 from findalike.query import Query, Term, parse_region
 from findalike.search import Hits
 
@@ -116,7 +116,9 @@ def _table(hits: Hits) -> None:
 def _nothing(hits: Hits) -> str:
     if not hits.query.terms:
         return "No picture passes the filter."
+    if not hits and hits.query.where is not None:
+        return "No picture that passes the filter is similar."
     if not hits:
         least = f" with a score of {hits.query.min_score:g} or more" if hits.query.min_score else ""
         return f"Nothing similar here{least}."
-    return f"Nothing similar here: the closest scores {hits[0].score:.2f} ({hits[0].band})."
+    return f"Nothing similar here: the closest scores {caption.score(hits[0])} ({hits[0].band})."

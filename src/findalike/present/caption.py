@@ -54,6 +54,11 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def score(hit: Hit) -> str:
+    """The score with two digits, cut and not rounded, so that it never reads like a better band."""
+    return f"{math.floor(hit.score * 100 + 1e-9) / 100:.2f}"
+
+
 def name(hit: Hit) -> str:
     """The file's own name, or that of the archive member."""
     return printable(os.path.basename(hit.asset.uri) or hit.asset.uri)  # noqa: PTH119

@@ -252,7 +252,7 @@ class _Page:
         """Score, a bar as long as the score, and the band."""
         middle = y + self.layout.tile + self.layout.gap // 4 + self.layout.line * 1.5
         side, letter = self.layout.tile, self.layout.letter
-        text, font = fitted(f"{hit.score:.2f}", letter, side)
+        text, font = fitted(caption.score(hit), letter, side)
         self.pen.text((x, middle), text, INK, font, anchor="lm")
         left, length, thick = x + round(letter * 2.6), round(side * 0.22), max(2, letter // 6)
         self.pen.rectangle((left, middle - thick, left + length, middle + thick), fill=RULE)

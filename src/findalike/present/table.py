@@ -68,7 +68,7 @@ def _columns(hits: Sequence[Hit], ascii_only: bool) -> list[_Column]:
     telling = any(len(hit.reasons) > 1 or caption.part(hit) for hit in hits)
     columns = [
         _Column("#", [str(rank) for rank in range(1, len(hits) + 1)], 0, right=True, style="dim"),
-        _Column("score", each(lambda hit: f"{hit.score:.2f}"), 1, right=True, style="bold"),
+        _Column("score", each(caption.score), 1, right=True, style="bold"),
         _Column("name", each(caption.name), 4, least=24),
         _Column("", each(lambda hit: hit.band), 3),
         _Column("", each(lambda hit: _bar(hit.score, ascii_only)), 2, style="cyan"),

@@ -35,6 +35,8 @@ __all__ = [
     "release",
 ]
 
+TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
+
 _GROUP = "findalike.sources"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
 _WISHED = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
@@ -71,6 +73,8 @@ def discover(path: str | os.PathLike[str], options: Options | None = None) -> So
         if not Path(local).is_dir():
             with open_asset(root):
                 pass
+            if local.casefold().endswith(TABLE_ENDINGS):
+                raise UsageError(f"{given}: is a table; to index what it names, write --table {given}")
             return ArchiveSource(root, options) if archive.kind(local) else SingleFile(root)
     except OSError as error:
         raise ReadError(f"{given}: {reason(error)}") from error

@@ -31,7 +31,7 @@ def read(library: Path) -> dict[str, Card]:
             f"there is no library at {library}; to make one: findalike index PATH --library {library}"
         ) from error
     except NotADirectoryError as error:
-        raise LibraryError(f"{library} is a file, but a library is a folder; name another path") from error
+        raise LibraryMissing(f"{library} is a file, but a library is a folder; name another path") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
     return _cards(path, text)
