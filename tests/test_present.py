@@ -217,7 +217,7 @@ def test_a_table_keeps_within_the_console(width):
     assert len(lines) == 1 + len(HITS)
     assert max(map(cell_len, lines)) <= width
     for rank, line in enumerate(lines[1:], 1):
-        assert line.split()[:2] == [str(rank), f"{HITS[rank - 1].score:.2f}"]
+        assert line.split()[:2] == [str(rank), f"{int(HITS[rank - 1].score * 100) / 100:.2f}"]
     assert "名 0.jpg"[: width - 12] in lines[1]
 
 
