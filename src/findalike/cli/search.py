@@ -75,8 +75,10 @@ def search(
             hits.page(html)
             say(f"Wrote {html}")
         _show(hits, bool(sheet or html), **forms)
-    if hits.nothing_similar:
-        say(_nothing(hits))
+        if hits.nothing_similar:
+            say(
+                _nothing(hits) if len(opened) else "The library is empty: to fill it, findalike index FOLDER."
+            )
     return NOTHING_SIMILAR if exit_code and hits.nothing_similar else DONE
 
 
