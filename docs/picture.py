@@ -26,7 +26,7 @@ def main() -> None:
         wanted = [word for name in FREE for word in ("--include", f"{name}*")]
         findalike("index", str(demo / "pictures"), *wanted, "--library", library)
         query = demo / "queries" / "chelsea-query.jpg"
-        findalike("search", str(query), "-k", "10", "--library", library, "--sheet", str(OUT))
+        findalike("search", str(query), "-k", "9", "--library", library, "--sheet", str(OUT))
     with Image.open(OUT) as sheet:
         sheet.convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(OUT, optimize=True)
     print(f"{OUT.name}: {OUT.stat().st_size // 1024} KiB")

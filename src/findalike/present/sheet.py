@@ -273,7 +273,7 @@ class _Page:
 
 
 def _picture(data: bytes | None, side: int) -> Image.Image | None:
-    """A thumbnail within a square, never enlarged; None when there is none, or it cannot be read."""
+    """A thumbnail within a square, enlarged by half at most; None when there is none to be read."""
     if not data:
         return None
     try:
@@ -281,5 +281,6 @@ def _picture(data: bytes | None, side: int) -> Image.Image | None:
             picture = file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return picture
+    scale = min(side / max(picture.size), 1.5)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
