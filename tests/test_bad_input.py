@@ -52,7 +52,8 @@ def test_an_empty_folder(cli: Cli, tmp_path: Path) -> None:
     assert run.returncode == 0
     assert run.stdout.startswith("no pictures found in ")
     run = cli("search", "--where", "size > 0", library=tmp_path / "library")
-    assert (run.returncode, run.stderr) == (0, "No picture passes the filter.\n")
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr == "The library is empty: to fill it, findalike index FOLDER.\n"
 
 
 def test_a_folder_that_does_not_exist(cli: Cli, tmp_path: Path) -> None:
