@@ -30,6 +30,7 @@ class Asset:
 
     `uri` is the absolute path; for a member of an archive, the archive's path, `!/` and the member's
     name. `modified` is aware, in UTC. Until the bytes were read, `id`, `sha256` and `media` are empty.
+    `tags` are names of concepts that the picture shows, the surest first.
     """
 
     uri: str
@@ -39,6 +40,7 @@ class Asset:
     media: str = ""
     sha256: str = ""
     metadata: Metadata = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,48 @@ class Match:
     row: Row
     asset: Asset
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """Something that pictures can show: a thing, a colour, a season. `words` are the texts that mean it,
+    the best first; `broader` the names of the concepts of its bank that it is a kind of, nearest first."""
+
+    name: str
+    words: tuple[str, ...] = ()
+    broader: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A table of concepts, numbered by their place. A picture's evidence for them lives in the store."""
+
+    name: str
+    revision: str
+    concepts: tuple[Concept, ...]
+
+
+Evidence = Mapping[int, float]
+"""How strongly a picture shows concepts of a bank: their numbers, with weights above 0 and at most 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceTable:
+    """The evidence of all pictures for one bank, as a sparse matrix of rows (CSR): picture `i` shows
+    `concepts[starts[i]:starts[i + 1]]` (int32) with `weights` (float32) of the same places."""
+
+    asset_ids: tuple[str, ...]
+    starts: NDArray[np.int64]
+    concepts: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An asset that a full-text search found. `relevance` is above 0: higher is better."""
+
+    asset: Asset
+    relevance: float
 
 
 @dataclass(frozen=True, slots=True)

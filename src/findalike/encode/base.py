@@ -28,15 +28,36 @@ class Encoder(Protocol):
         ...
 
 
+class Classifier(Encoder, Protocol):
+    """An encoder that also says which of the classes of its bank each picture shows, in the same run."""
+
+    def classify_batch(self, pictures: Sequence[Picture]) -> tuple[Vectors, Vectors]:
+        """Vectors as of `encode_batch`, and probabilities of shape (len(pictures), classes)."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """What turns texts into vectors of an encoder's space, so that words find pictures."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """One row for each text, in order: shape (len(texts), card.dim)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an entry point of the group `findalike.encoders` names: cards, the default first, and a loader.
+    """What an entry point of the group `findalike.encoders` names: cards, the default first, and a loader;
+    `load_text` loads the side for texts of a space that has one.
 
     The module that holds it is imported to list encoders, so it imports nothing heavy itself.
     """
 
     cards: tuple[Card, ...]
     load: Callable[[Card, Settings], Encoder]
+    load_text: Callable[[Card, Settings], TextEncoder] | None = None
 
 
 def encode(encoder: Encoder, pictures: Sequence[Picture]) -> Vectors:

@@ -17,7 +17,20 @@ import numpy as np
 
 from findalike.errors import LibraryMismatch, UsageError
 from findalike.query import Filter, Kind
-from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
+from findalike.types import (
+    Asset,
+    Bank,
+    Card,
+    Evidence,
+    EvidenceTable,
+    Failure,
+    Found,
+    Match,
+    Row,
+    Value,
+    Vector,
+    Vectors,
+)
 
 Progress = Callable[[str], None]
 """Called with a sentence whenever a long operation begins another part."""
@@ -37,6 +50,7 @@ class Batch:
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)  # by space
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)  # by asset id
     failures: Sequence[Failure] = ()
+    evidence: Mapping[str, Mapping[str, Evidence]] = field(default_factory=dict)  # by bank, by asset id
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,40 @@ class Store(Protocol):
     def add_card(self, card: Card) -> None:
         """Make room for a space. The same card again changes nothing. Raises LibraryMismatch for a card
         whose space is there with another dim, metric, preprocessing, pooling or sha256."""
+        ...
+
+    def banks(self) -> Mapping[str, Bank]:
+        """The banks of concepts of this library by name, in the order they were added."""
+        ...
+
+    def add_bank(self, bank: Bank) -> None:
+        """Make room for a bank. The same bank again changes nothing; one of the same name with another
+        revision or other concepts takes its place, and the evidence of the old one goes."""
+        ...
+
+    def remove_bank(self, name: str) -> None:
+        """Forget a bank and its evidence; one that is not there changes nothing."""
+        ...
+
+    def evidence(self, bank: str) -> EvidenceTable:
+        """All evidence for a bank, of assets that are there. Kept in memory until the library changes, so
+        that asking again is free. Raises LibraryMismatch for a bank that is not there."""
+        ...
+
+    def put_evidence(self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]) -> None:
+        """Write the evidence of assets for a bank, in place of what they had for it, and the whole tags
+        of assets; assets that are not there are left out."""
+        ...
+
+    def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
+        """The k assets whose texts (name, folders, text columns, tags) fit the words best, best first,
+        ties by asset id: any of the words counts, stems count as words, a word of five letters or more may
+        have a typo, and words in double quotes must stand together."""
+        ...
+
+    def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
+        """The values of a column and how many assets have them, the most frequent first, ties by value;
+        of `tag`, each tag of an asset counts. Null is not a value. Raises QueryError for no such column."""
         ...
 
     def columns(self) -> Mapping[str, Kind]:
