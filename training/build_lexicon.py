@@ -211,7 +211,7 @@ CLASSES = """
 454 bookshop, bookstore
 455 bottle cap, bottlecap
 456 bow (archery), archery bow, bow and arrow
-458 brass plaque, memorial plaque, plaque, brass, memorial tablet
+458 brass plaque, memorial plaque, plaque, memorial tablet
 459 bra, brassiere
 460 breakwater, seawall, groyne, jetty
 461 breastplate
@@ -276,6 +276,7 @@ CLASSES = """
 571 gas pump, petrol pump, gasoline pump
 575 golf cart, golf buggy
 578 gown, evening gown, evening dress, wedding dress, bridal gown
+579 grand piano, grand
 580 greenhouse, glasshouse
 582 grocery store, grocery, supermarket, food market
 584 hair clip, hair slide, barrette
@@ -385,7 +386,7 @@ CLASSES = """
 782 screen (CRT), CRT screen, CRT monitor, computer screen
 795 ski, skiing, skier
 796 ski mask, balaclava
-800 slot machine, slot, one-armed bandit
+800 slot machine, one-armed bandit
 805 soccer ball, football
 807 solar dish, solar collector
 815 spider web, cobweb, spider's web
@@ -395,6 +396,7 @@ CLASSES = """
 824 stole, shawl
 829 streetcar, tram, trolley
 831 studio couch, day bed, sofa bed
+832 stupa, pagoda
 833 submarine, U-boat
 834 suit, business suit
 836 sunglass, sunglasses, shades
@@ -465,10 +467,10 @@ CLASSES = """
 985 daisy
 986 yellow lady's slipper, lady's slipper, Cypripedium calceolus
 987 corn, maize, sweetcorn
-989 rose hip, rosehip, hip
+989 rose hip, rosehip
 990 horse chestnut, buckeye, conker
 996 hen-of-the-woods, maitake, Grifola frondosa
-998 ear, ear of corn, corn cob, spike
+998 ear of corn, corn cob, corn ear
 999 toilet paper, toilet tissue, bathroom tissue
 """
 
@@ -477,11 +479,13 @@ CLASSES = """
 # such pictures for this concept's: a deer for an antelope, a dolphin for a whale.
 TREE = """
 animal, beast, creature
-wild animal, wildlife < animal = 9 21-24 49-50 101-106 269-280 286-299 330-331 334-337 340 342-344 346-347 349-353 356-358 360-388
+wild animal, wildlife < animal = 9 21-24 49-50 101-106 269-280 286-299 330-331 334-337 340 342-344 346-347
+    349-353 356-358 360-388
 pet, pet animal < animal = 1 87-89 332 333 338
 farm animal, livestock < animal = 7-8 97 99 341 348
 safari animal, safari < wild animal = 9 49 101 275-276 288 291 293 340 343-344 351-353 372 386
-sea animal, sea creature, marine animal, marine life, sealife < aquatic animal = 2-6 107-109 112 115-123 125 145 147-150 327-329 389 391-393 396-397
+sea animal, sea creature, marine animal, marine life, sealife < aquatic animal = 2-6 107-109 112 115-123
+    125 145 147-150 327-329 389 391-393 396-397
 aquatic animal, water animal < animal = 0-1 25-30 35-36 124 337 360 390 394-395 103 344
 extinct animal, prehistoric animal, fossil < animal = 51 69
 fish, fishes < aquatic animal = 0-1 389-397
@@ -665,7 +669,8 @@ sportsman, athlete, sportsperson, player < person, sport = 981
 
 vehicle, transport = 408 573 575 612 690 757 802-803 829 847 870 880
 motor vehicle < vehicle = 408 573 575 586 670 757 802-803 866
-car, automobile, auto, motorcar, motor car, sedan, coupe < motor vehicle = 407 436 468 511 609 627 656 661 751 817
+car, automobile, auto, motorcar, motor car, sedan, coupe < motor vehicle = 407 436 468 511 609 627 656 661
+    751 817
 truck, lorry < motor vehicle = 555 569 675 717 864 867
 van < motor vehicle = 656 675 734 757
 bus, coach, autobus < motor vehicle, public transport = 654 779 874
@@ -691,7 +696,8 @@ warship, naval ship, navy < ship, military = 403 833
 wheel = 479 694 723 739
 street, road, traffic = 468 640 704 829 874 919-920
 
-building, architecture, edifice = 410 425 437 483 449 498 500 538 580 624 634 663 698 727 743 762 853 858 884 900
+building, architecture, edifice = 410 425 437 483 449 498 500 538 580 624 634 663 698 727 743 762 853 858
+    884 900
 house, home, dwelling, cottage, hut, cabin < building = 449 500 660 853 858 915
 roof < building = 538 853 858
 tower < building = 437 442 900
@@ -730,7 +736,8 @@ bathroom = 434-435 648 731 793-794 804 861 896 999
 living room = 548 598 831 851
 mirror = 475
 
-clothing, clothes, garment, apparel, outfit, fashion, wear = 399 400 411 443 501 529 610 614 617 652 697 735 834 887
+clothing, clothes, garment, apparel, outfit, fashion, wear = 399 400 411 443 501 529 610 614 617 652 697
+    735 834 887
 dress, frock < clothing = 578 601
 robe < clothing = 399-400 614 887
 skirt < clothing = 601 655 689 775
@@ -826,7 +833,7 @@ guitar < string instrument = 402 546
 piano < keyboard instrument = 579 881
 keyboard instrument < musical instrument = 401 687
 wind instrument < musical instrument = 401 593 684 699
-brass instrument < wind instrument = 513 566 875
+brass instrument, brass < wind instrument = 513 566 875
 woodwind, woodwind instrument < wind instrument = 432 558 683 776
 percussion instrument, percussion < musical instrument = 541-542 577 641-642 822
 theatre, theater, performance, concert = 498 819 854
@@ -939,7 +946,7 @@ def node(texts: list[str]) -> Node:
 
 def tree() -> dict[str, Node]:
     found: dict[str, Node] = {}
-    for line in filter(None, TREE.splitlines()):
+    for line in filter(None, TREE.replace("\n    ", " ").splitlines()):
         head, _, numbers = line.partition("=")
         texts, _, parents = head.partition("<")
         made = node([text.strip() for text in texts.split(",")])

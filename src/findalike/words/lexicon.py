@@ -1,7 +1,7 @@
 """The everyday words for the 1,000 classes of the default network, and the tree of what is broader.
 
-Concepts 0 to 999 are the classes, in the order of the network's outputs; the broader ones (dog, vehicle, food)
-follow. The words are data, built by `training/build_lexicon.py`.
+Concepts 0 to 999 are the classes, in the order of the network's outputs; the broader ones (dog, vehicle,
+food) follow. The words are data, built by `training/build_lexicon.py`.
 """
 
 from __future__ import annotations
