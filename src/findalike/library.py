@@ -22,6 +22,7 @@ from findalike import uri as uris
 from findalike.encode import catalog
 from findalike.encode.base import Encoder
 from findalike.errors import (
+    EncoderError,
     FindalikeError,
     LibraryError,
     LibraryLocked,
@@ -149,14 +150,25 @@ class Library:
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
-        own = [self._installed(card) for card in self.store.cards().values()]
-        if not names and (precision or not own):
-            names = list(dict.fromkeys(card.name for card in own)) or [self.settings.encoder]
-        asked = [
-            catalog.find(name, precision or (None if "@" in name else self._precision(name)))
-            for name in names
-        ]
-        return list({card.space: card for card in (*own, *asked)}.values())
+        cards = self.store.cards()
+        if not names and (precision or not cards):
+            names = list(dict.fromkeys(map(catalog.reference, cards.values()))) or [self.settings.encoder]
+        asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
+        own = {space: asked.get(space) or self._installed(card) for space, card in cards.items()}
+        return list({**own, **asked}.values())
+
+    def _asked(self, name: str, precision: str | None = None) -> Card:
+        """The card of a name, a space or a reference. One whose files were moved or renamed is still that of
+        the library's space."""
+        cards = self.store.cards().values()
+        for card in cards:
+            own_name = name == card.name and catalog.reference(card) != name
+            if (own_name or name == card.space) and precision in (None, card.precision):
+                return self._installed(card)
+        found = catalog.find(name, precision or (None if "@" in name else self._precision(name)))
+        same = ("revision", "precision", *IDENTITY)
+        known = [c.name for c in cards if all(getattr(c, each) == getattr(found, each) for each in same)]
+        return replace(found, name=known[0]) if known else found
 
     def _precision(self, name: str) -> str | None:
         """The precision of the settings, for encoders that come in it."""
@@ -290,10 +302,12 @@ class Library:
         cards = self.store.cards()
         if not cards:
             raise LibraryMissing(f"the library {self.path} is empty: fill it with findalike index FOLDER")
-        for space, card in cards.items():
-            if name in (None, space, card.name):
+        for card in cards.values():
+            if name is None or catalog.answers_to(card, name):
                 return self._installed(card)
-        catalog.find(name or "")  # a name that no encoder has is a UsageError
+        found = self._asked(name or "")  # a name that no encoder has is a UsageError
+        if found.space in cards:
+            return found
         raise LibraryMismatch(
             f"the library {self.path} holds {', '.join(cards)}, not {name}; to add it, run findalike index "
             f"--encoder {name} on the folders again"
@@ -346,8 +360,8 @@ class Library:
         """The card of this installation for a space of the library, which must be the same in all that
         makes vectors. Raises LibraryMismatch."""
         try:
-            installed = catalog.find(card.space)
-        except UsageError as error:
+            installed = catalog.installed(card)
+        except (UsageError, EncoderError) as error:
             raise LibraryMismatch(
                 f"the library {self.path} was made with {card.space}, which is not installed here ({error})"
             ) from error
