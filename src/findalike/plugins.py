@@ -1,6 +1,7 @@
 """A name to an object, through entry points: built-ins register by the same door as anyone else's.
 
-The one place that imports by name. Groups: `findalike.encoders`, `findalike.stores`, `findalike.sources`.
+The one place that imports by name. Groups: `findalike.encoders`, `findalike.encoder_families`,
+`findalike.stores`, `findalike.sources`.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ def load(group: str, name: str) -> Any:
         ) from error
 
 
-def on_use(module: str) -> ModuleType:
-    """A module of our own that is heavy to import, when it is needed. Raises ExtraMissing."""
+def on_use(module: str, requirement: str = "") -> ModuleType:
+    """A module that is heavy to import, or that not everyone has installed, when it is needed. Raises
+    ExtraMissing, which names the `requirement` to install where one is given."""
     try:
         return import_module(module)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
+        if requirement:
+            raise ExtraMissing(f"{module} is not installed: pip install '{requirement}'") from error
         advice = missing if missing and missing != "findalike" else "--force-reinstall findalike"
         raise ExtraMissing(f"{module} cannot be loaded ({error}): pip install {advice}") from error
 

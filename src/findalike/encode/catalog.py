@@ -5,17 +5,37 @@ Adding a model of a known family adds data here, not code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from findalike import plugins
 from findalike.encode import calibration
-from findalike.encode.base import Encoder, Entry
+from findalike.encode import reference as references
+from findalike.encode.base import Encoder, Entry, TextEncoder
 from findalike.errors import EncoderError, UsageError
 from findalike.settings import Settings
 from findalike.types import Card
 
 GROUP = "findalike.encoders"
+FAMILIES = "findalike.encoder_families"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What an entry point of the group `findalike.encoder_families` names: encoders that are made from files
+    of the user's, `onnx:resnet50.onnx` or `clip:FOLDER`.
+
+    `card_of` makes the card of such a reference, in a precision if one is asked for; the card's `name` begins
+    with the family's, and its `source` is a reference again. `located` finds the files of a card again, by
+    their role, and never asks the network. All raise UsageError for what is not there, EncoderError for what
+    cannot be used.
+    """
+
+    card_of: Callable[[str, str | None], Card]
+    located: Callable[[Card], Mapping[str, Path]]
+    load: Callable[[Card, Settings], Encoder]
+    load_text: Callable[[Card, Settings], TextEncoder] | None = None
 
 
 def _efficientnet(name: str, side: int, sha256: str) -> tuple[Card, ...]:
@@ -59,10 +79,13 @@ def cards() -> Iterator[Card]:
 
 
 def find(name: str, precision: str | None = None) -> Card:
-    """The card of an encoder, or of a space such as `efficientnet-lite0@1-float32`.
+    """The card of an encoder, of a space such as `efficientnet-lite0@1-float32`, or of a reference such as
+    `onnx:resnet50.onnx`, whose model is then looked into.
 
-    Without a precision, the encoder's first card. Raises UsageError naming what there is.
+    Without a precision, the encoder's first card. Raises UsageError naming what there is, EncoderError.
     """
+    if family := _family(name):
+        return family.card_of(name, precision)
     if "@" in name:
         found = [card for card in cards() if card.space == name]
     else:
@@ -74,14 +97,63 @@ def find(name: str, precision: str | None = None) -> Card:
     return found[0]
 
 
+def installed(card: Card) -> Card:
+    """The card of this installation for the space of a library's card. Of a family it is the card itself,
+    once its files are found, which are read when the encoder is loaded. Raises UsageError, EncoderError."""
+    family = _family(card.name)
+    if family is None:
+        return find(card.space)
+    family.located(card)
+    return card
+
+
+def reference(card: Card) -> str:
+    """What finds this card's encoder again, in any precision: its name, or where a family's files are."""
+    return card.source if _family(card.name) else card.name
+
+
+def answers_to(card: Card, name: str) -> bool:
+    """Whether a name is that of this card or its space, or is the reference that it was made from."""
+    if name in (card.space, card.name):
+        return True
+    if not _family(card.name) or card.name.partition(":")[0] != name.partition(":")[0]:
+        return False
+    asked, made = references.parse(name), references.parse(card.source)
+    if asked.hub and made.hub and not asked.revision:
+        made = replace(made, revision="")
+    return str(asked) == str(made)
+
+
 def load(card: Card, settings: Settings) -> Encoder:
     """The encoder of a card, which must give that very space. Raises EncoderError, ExtraMissing."""
-    encoder = _entry(card.name).load(card, settings)
+    encoder = (_family(card.name) or _entry(card.name)).load(card, settings)
     if encoder.card.space != card.space or encoder.card.dim != card.dim:
         raise EncoderError(f"{card.name} loaded as {encoder.card.space}, not as {card.space}")
     return encoder
 
 
+def load_text(card: Card, settings: Settings) -> TextEncoder:
+    """The side of a card's encoder that reads texts. Raises UsageError when it has none, EncoderError."""
+    side = (_family(card.name) or _entry(card.name)).load_text
+    if side is None or "text" not in card.modalities:
+        raise UsageError(
+            f"{card.space} sees pictures and reads no words; a model that reads them is added with "
+            "findalike index --encoder clip:FOLDER on the folders again"
+        )
+    return side(card, settings)
+
+
+def _family(name: str) -> Family | None:
+    prefix, colon, _ = name.partition(":")
+    if not colon or prefix not in plugins.names(FAMILIES):
+        return None
+    family: Family = plugins.load(FAMILIES, prefix)
+    return family
+
+
 def _entry(name: str) -> Entry:
+    if name not in plugins.names(GROUP):
+        there = ", ".join([*plugins.names(GROUP), *(f"{each}:PATH" for each in plugins.names(FAMILIES))])
+        raise UsageError(f"no encoder is named {name!r}; there are: {there}")
     entry: Entry = plugins.load(GROUP, name)
     return entry
