@@ -1,21 +1,17 @@
-"""The files of a model: in a folder, or on a hub from which they are fetched once, by name and commit."""
+"""The files of a model: which there are, what they say of it, and that they are still the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from findalike import plugins
-from findalike.encode.reference import Reference
-from findalike.errors import EncoderError, FindalikeError, UsageError
+from findalike.errors import EncoderError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +34,15 @@ class Folder:
         return found
 
 
-def find(reference: Reference, cached_only: bool = False) -> Folder:
-    """The folder that a reference names; of a hub, with `cached_only`, as far as it was fetched before.
-
-    Raises UsageError when there is none, EncoderError when the hub cannot be reached, ExtraMissing.
-    """
-    if reference.hub:
-        return _cached(reference) if cached_only else _on_hub(reference)
-    path = reference.path
+def local(path: Path) -> Folder:
+    """The folder at a path. Raises UsageError when there is none."""
     if not path.is_dir():
         what = "is a file, but a folder is expected" if path.exists() else "is not there"
         raise UsageError(f"{path} {what}; give the path of a model's folder, or OWNER/NAME of a model hub")
-    return Folder(str(path), _listed(path), lambda _: path)
+    return Folder(str(path), listed(path), lambda _: path)
 
 
-def _listed(path: Path) -> frozenset[str]:
+def listed(path: Path) -> frozenset[str]:
     """The files of a folder and of its `onnx`."""
     found = [*path.iterdir(), *((path / "onnx").iterdir() if (path / "onnx").is_dir() else ())]
     return frozenset(each.relative_to(path).as_posix() for each in found if each.is_file())
@@ -85,78 +75,6 @@ def _graph(folder: Folder, stem: str, suffixes: Sequence[str]) -> str | None:
 def weights_of(folder: Folder, name: str) -> list[str]:
     """The files in which a graph of more than 2 GB keeps its weights, as exporters name them."""
     return sorted(each for each in folder.names if each.startswith((f"{name}_data", f"{name}.data")))
-
-
-# The hub
-
-
-def _on_hub(reference: Reference) -> Folder:
-    """Asks the hub which commit a revision is and what it holds; without the hub, what was fetched before."""
-    hub = plugins.on_use("huggingface_hub", "findalike[hub]")
-    name, revision = reference.place, reference.revision or "main"
-    try:
-        info = hub.HfApi().model_info(name, revision=revision)
-    except Exception as error:  # of the hub, of its HTTP client, of the socket: any of them
-        try:
-            return _cached(reference)
-        except FindalikeError:
-            raise _unreachable(reference, error) from error
-    names = frozenset(each.rfilename for each in info.siblings or ())
-    asked = replace(reference, revision=info.sha)
-    return Folder(f"{name}@{info.sha}", names, lambda wanted: _downloaded(asked, wanted))
-
-
-def _downloaded(reference: Reference, wanted: Sequence[str]) -> Path:
-    hub = plugins.on_use("huggingface_hub", "findalike[hub]")
-    if not sys.stderr.isatty():
-        hub.utils.disable_progress_bars()
-    try:
-        paths = [
-            Path(hub.hf_hub_download(reference.place, file, revision=reference.revision)) for file in wanted
-        ]
-    except Exception as error:  # of the hub, of its HTTP client, of the disk: any of them
-        raise _unreachable(reference, error) from error
-    return paths[0].parents[wanted[0].count("/")]
-
-
-def _cached(reference: Reference) -> Folder:
-    """What was fetched before, found without the network. Raises EncoderError."""
-    hub = plugins.on_use("huggingface_hub", "findalike[hub]")
-    found = hub.try_to_load_from_cache(reference.place, "config.json", revision=reference.revision or "main")
-    if not isinstance(found, str):
-        raise EncoderError(
-            f"{reference} was not fetched to this computer; to fetch it, where there is a network: "
-            f"findalike index --encoder {reference} on the folders again"
-        )
-    path = Path(found).parent
-    return Folder(f"{reference.place}@{path.name}", _listed(path), lambda _: path)
-
-
-def _unreachable(reference: Reference, error: Exception) -> FindalikeError:
-    kind = type(error).__name__
-    if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "HFValidationError"):
-        why = {
-            "RevisionNotFoundError": f"has no revision {reference.revision}",
-            "GatedRepoError": "asks for consent to its terms: accept them on its page, then hf auth login",
-        }.get(kind, "is not on the hub, or is private")
-        return UsageError(f"{reference.place} {why}; nor is there a folder of that name here")
-    return EncoderError(
-        f"{reference.place} cannot be fetched from the hub ({_reason(error)}). findalike works without it; "
-        "to use this model, fetch its files on another computer, bring the folder here and name its path: "
-        f"--encoder {reference.family}:FOLDER"
-    )
-
-
-def _reason(error: Exception) -> str:
-    kind = type(error).__name__
-    if kind == "OfflineModeIsEnabled" or os.environ.get("HF_HUB_OFFLINE", "").upper() in (
-        "1",
-        "ON",
-        "YES",
-        "TRUE",
-    ):
-        return "HF_HUB_OFFLINE is set"
-    return (str(error).strip().splitlines() or [kind])[0][:200]
 
 
 # What the files say

@@ -64,11 +64,6 @@ class Graph:
 
 def opened(path: Path, exact: bool = False) -> Graph:
     """The graph of a file; `exact` as of `runtime.session`. Raises EncoderError."""
-    with path.open("rb") as file:
-        if file.read(40).startswith(b"version https://git-lfs"):
-            raise EncoderError(
-                f"{path} is a pointer of Git LFS, not the model itself: git lfs pull fetches it"
-            )
     session = runtime.session(path, exact)
     return Graph(path, session, _ports(session.get_inputs()), _ports(session.get_outputs()))
 
@@ -96,6 +91,8 @@ def weights_beside(path: Path) -> list[str]:
     """The other files that a graph keeps weights in, by their names in its folder. Raises EncoderError."""
     if path.stat().st_size > _SMALL:
         return []
+    if path.read_bytes().startswith(b"version https://git-lfs"):
+        raise EncoderError(f"{path} is a pointer of Git LFS, not the model: git lfs pull fetches it")
     onnx = plugins.on_use("onnx")
     try:
         model = onnx.load(path, load_external_data=False)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import runtime
-from findalike.encode import folder, graph, recipe, reference
+from findalike.encode import folder, graph, hub, recipe, reference
 from findalike.encode.catalog import Family
 from findalike.encode.graph import Arrays, Graph, Port
 from findalike.encode.recipe import Recipe
@@ -100,7 +100,7 @@ def _model(
 ) -> tuple[folder.Folder, str, str]:
     """Where the model is, the graph's name there, and how it is computed. Raises UsageError."""
     if asked.hub or asked.path.is_dir():
-        there = folder.find(asked, cached)
+        there = hub.find(asked, cached)
         found = folder.graphs(there, ["model"], precision)
         if found is None:
             kind = f" in {precision}" if precision else ""
@@ -120,7 +120,7 @@ def _single(asked: reference.Reference, precision: str | None) -> tuple[folder.F
     if precision not in (None, computed):
         raise UsageError(f"{path} is computed in {computed}, not in {precision}; leave out the precision")
     root = path.parent.parent if path.parent.name == "onnx" else path.parent
-    there = folder.find(reference.Reference("onnx", str(root)))
+    there = folder.local(root)
     return there, path.relative_to(root).as_posix(), computed
 
 

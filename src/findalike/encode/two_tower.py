@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import plugins
-from findalike.encode import folder, graph, onnx, recipe, reference
+from findalike.encode import folder, graph, hub, onnx, recipe, reference
 from findalike.encode.base import unit
 from findalike.encode.catalog import Family
 from findalike.encode.folder import Folder
@@ -90,7 +90,7 @@ def card_of(text: str, precision: str | None = None) -> Card:
     """
     asked = reference.parse(text)
     reference.check_options(asked, ())
-    there = folder.find(asked)
+    there = hub.find(asked)
     computed, names = _layout(there, precision)
     root = there.fetch([*CONFIGS, *names.values(), *_beside(there, names)])
     every = onnx.with_weights({role: root / name for role, name in names.items()})
@@ -261,7 +261,7 @@ def _output(loaded: Graph, names: Sequence[str]) -> str:
 
 def located(card: Card) -> dict[str, Path]:
     """The files of a card, found again without the network. Raises UsageError, EncoderError."""
-    there = folder.find(reference.parse(card.source), cached_only=True)
+    there = hub.find(reference.parse(card.source), cached_only=True)
     _, names = _layout(there, card.precision)
     root = there.fetch(list(names.values()))
     return onnx.checked(card, {role: root / name for role, name in names.items()})

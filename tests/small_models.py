@@ -1,0 +1,160 @@
+"""Small networks as people export them, written with `onnx.helper`: a few kilobytes each, and simple enough
+for numpy to say what they must give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+WORDS = ("red", "green", "blue")
+COLOURS = np.random.default_rng(7).normal(size=(3, 8)).astype(np.float32)
+"""The picture tower's matrix: the embedding of a colour (r, g, b) is the product with it."""
+
+CONV = np.random.default_rng(1).normal(size=(8, 3, 3, 3)).astype(np.float32)
+SCORES = np.random.default_rng(2).normal(size=(8, 5)).astype(np.float32)
+PATCH = np.random.default_rng(3).normal(size=(6, 3, 8, 8)).astype(np.float32)
+FIRST = np.random.default_rng(4).normal(size=(1, 1, 6)).astype(np.float32)
+
+PREPROCESSOR = {
+    "do_resize": True,
+    "size": {"shortest_edge": 36},
+    "do_center_crop": True,
+    "crop_size": {"height": 32, "width": 32},
+    "resample": 3,
+    "rescale_factor": 1 / 255,
+    "image_mean": [0.5, 0.4, 0.3],
+    "image_std": [0.2, 0.3, 0.4],
+}
+
+Shape = Sequence[int | str]
+
+
+def save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], **weights: Any) -> Path:
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
+    made = helper.make_graph(nodes, "small", inputs, outputs, constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path
+
+
+def value(name: str, shape: Shape | None, kind: int = TensorProto.FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def resnet(
+    path: Path, shape: Shape = ("n", 3, 32, 32), outputs: Sequence[str] = ("logits",), factor: float = 1.0
+) -> Path:
+    """Convolution, ReLU, average, class scores; any of the outputs `map`, `features`, `logits`."""
+    nodes = [
+        helper.make_node("Conv", ["data", "conv"], ["raw"], strides=[2, 2]),
+        helper.make_node("Relu", ["raw"], ["map"]),
+        helper.make_node("GlobalAveragePool", ["map"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["features"]),
+        helper.make_node("MatMul", ["features", "scores"], ["logits"]),
+    ]
+    ranks = {"map": ["n", 8, "h", "w"], "features": ["n", 8], "logits": ["n", 5]}
+    given = [value(name, ranks[name]) for name in outputs]
+    return save(path, nodes, [value("data", shape)], given, conv=CONV * np.float32(factor), scores=SCORES)
+
+
+def vit(path: Path, first: bool = True) -> Path:
+    """Patches of 8 × 8 as tokens, after a first token of its own where `first`: `last_hidden_state`."""
+    nodes = [
+        helper.make_node("Conv", ["pixel_values", "patch"], ["map"], strides=[8, 8]),
+        helper.make_node("Reshape", ["map", "flat"], ["columns"]),
+        helper.make_node("Transpose", ["columns"], ["tokens"], perm=[0, 2, 1]),
+        helper.make_node("ReduceMean", ["tokens"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["mean", "first"], ["own"]),
+        helper.make_node("Concat", ["own", "tokens"] if first else ["tokens"], ["last_hidden_state"], axis=1),
+    ]
+    return save(
+        path,
+        nodes,
+        [value("pixel_values", ["batch", "channels", "height", "width"])],
+        [value("last_hidden_state", ["batch", "tokens", 6])],
+        patch=PATCH,
+        first=FIRST,
+        flat=np.array([0, 6, -1], np.int64),
+    )
+
+
+def uint8(path: Path) -> Path:
+    """Pixels as they are, (1, height, width, 3): their mean colour, as float16."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT16),
+        helper.make_node("Mul", ["numbers", "scale"], ["small"]),
+        helper.make_node("ReduceMean", ["small"], ["embedding"], axes=[1, 2], keepdims=0),
+    ]
+    inputs = [value("image", [1, 24, 24, 3], TensorProto.UINT8)]
+    outputs = [value("embedding", [1, 3], TensorProto.FLOAT16)]
+    return save(path, nodes, inputs, outputs, scale=np.float16(1 / 255))
+
+
+def not_finite(path: Path) -> Path:
+    """The share of each colour: for a picture that is black, zero by zero."""
+    nodes = [
+        helper.make_node("ReduceMean", ["data"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceSum", ["mean", "axis"], ["sum"], keepdims=1),
+        helper.make_node("Div", ["mean", "sum"], ["embedding"]),
+    ]
+    inputs, outputs = [value("data", ["n", 3, 16, 16])], [value("embedding", ["n", 3])]
+    save(path, nodes, inputs, outputs, axis=np.array([1], np.int64))
+    (path.parent / "preprocessor_config.json").write_text('{"do_normalize": false}', "utf-8")
+    return path
+
+
+def two_tower(folder: Path, joint: bool = False, suffix: str = "", text_dim: int = 8) -> Path:
+    """A folder as of a hub. A picture's embedding is its mean colour times COLOURS, a text's the sum of what
+    its words mean, so that `red` finds what is red."""
+    see = [
+        helper.make_node("ReduceMean", ["pixel_values"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "colours"], ["image_embeds"]),
+    ]
+    read = [
+        helper.make_node("Gather", ["meanings", "input_ids"], ["each"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weight"]),
+        helper.make_node("Mul", ["each", "weight"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "along"], ["text_embeds"], keepdims=0),
+    ]
+    ids = [value(name, ["texts", "tokens"], TensorProto.INT64) for name in ("input_ids", "attention_mask")]
+    pixels, image = value("pixel_values", ["n", 3, "h", "w"]), value("image_embeds", ["n", 8])
+    meanings = np.zeros((5, text_dim), np.float32)
+    meanings[2:, :8] = COLOURS[:, :text_dim]
+    reading = {"meanings": meanings, "last": np.array([2], np.int64), "along": np.array([1], np.int64)}
+    text = value("text_embeds", ["texts", text_dim])
+    if joint:
+        both = [image, text]
+        save(
+            folder / f"onnx/model{suffix}.onnx", see + read, [*ids, pixels], both, colours=COLOURS, **reading
+        )
+    else:
+        save(folder / f"onnx/vision_model{suffix}.onnx", see, [pixels], [image], colours=COLOURS)
+        save(folder / f"onnx/text_model{suffix}.onnx", read, ids, [text], **reading)
+    return _configs(folder)
+
+
+def _configs(folder: Path) -> Path:
+    words = {"[PAD]": 0, "[UNK]": 1, **{word: i + 2 for i, word in enumerate(WORDS)}}
+    tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    plain = {"do_normalize": False, "size": {"height": 32, "width": 32}, "resample": 2}
+    contents = {
+        "config.json": {"model_type": "clip", "text_config": {"max_position_embeddings": 6}},
+        "preprocessor_config.json": plain,
+        "tokenizer_config.json": {"do_lower_case": True, "pad_token": "[PAD]", "model_max_length": 77},
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content), "utf-8")
+    (folder / "README.md").write_text("---\nlicense: mit\ntags:\n- clip\n---\n# A model\n", "utf-8")
+    return folder
