@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -20,7 +21,7 @@ from findalike.store import lance_index
 from findalike.store.base import Batch, Store
 from findalike.store.lance import LanceStore
 from findalike.store.memory import MemoryStore
-from findalike.types import Asset, Card, Failure, Metadata, Origin, Row, Vector
+from findalike.types import Asset, Bank, Card, Concept, Failure, Metadata, Origin, Row, Vector
 
 
 class Eager(LanceStore):
@@ -40,6 +41,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
 DIM = 16
 CARD = Card(name="cnn", revision="1", dim=DIM, preprocessing={"size": (224, 224)}, calibration=((0.0, 0.0),))
 SPACE = CARD.space
+BANK = Bank("things", "1", (Concept("dog", ("dog", "a dog"), ("animal",)), Concept("cat"), Concept("it's ü")))
 SIMILARITY = 1e-5  # float32 sums in another order differ by this much at most
 
 
@@ -269,7 +271,7 @@ def test_failures_are_kept_once_for_each_uri(store: Store) -> None:
 
 
 def test_columns_grow_and_facts_stand_last(store: Store) -> None:
-    assert list(store.columns()) == ["path", "name", "folder", "media", "size", "modified"]
+    assert list(store.columns()) == ["path", "name", "folder", "media", "size", "modified", "tag"]
     store.write(batch([asset(1, {"year": 2001, "empty": None})]))
     store.write(batch([asset(2, {"day": date(2020, 1, 2), "at": datetime(2020, 1, 2, tzinfo=UTC)})]))
     store.write(batch([asset(3, {"ok": False, "share": 0.5, "words": "a b", "size": 3})]))
@@ -287,8 +289,9 @@ def test_columns_grow_and_facts_stand_last(store: Store) -> None:
         "folder": "text",
         "media": "text",
         "modified": "time",
+        "tag": "tags",
     }
-    assert list(store.columns())[-5:] == ["path", "name", "folder", "media", "modified"]
+    assert list(store.columns())[-6:] == ["path", "name", "folder", "media", "modified", "tag"]
     assert store.get(["asset00001"])["asset00001"].metadata == {"year": 2001}
 
 
@@ -796,3 +799,468 @@ def test_a_sample_is_vectors_of_the_space(store: Store) -> None:
         found = store.sample(SPACE, most)
         assert found.shape == (count, DIM)
         assert len({vector.tobytes() for vector in found} & wrote) == count
+
+
+# --- tags
+
+
+def tagged(several: Mapping[int, tuple[str, ...]]) -> list[Asset]:
+    return [replace(asset(i, {"n": i}), tags=tags) for i, tags in several.items()]
+
+
+TAGS: dict[int, tuple[str, ...]] = {
+    0: ("dog", "Park bench"),
+    1: ("Dog",),
+    2: ("hot dog", "it's", "100%"),
+    3: (),
+    4: ("Ärger", "a_b", "a\\b", "日本"),
+    5: ("dog park", "bench"),
+    6: ("x,y", "[z]", '"q"', ".*", "Straße"),
+}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def kennel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Seven assets with tags, written in three ways."""
+    made = STORES[request.param](tmp_path_factory.mktemp("kennel"))
+    made.add_card(CARD)
+    made.add_bank(BANK)
+    assets = tagged(TAGS)
+    made.write(batch(assets[:4]))
+    made.write(batch([replace(a, tags=("before",)) for a in assets[4:]], seed=1))
+    made.put_evidence(BANK.name, {}, {a.id: a.tags for a in assets[4:]})
+    yield made
+    made.close()
+
+
+def fits(tree: Filter, tags: tuple[str, ...]) -> bool:
+    """What a filter on tags means, said plainly."""
+    match tree:
+        case And(parts):
+            return all(fits(part, tags) for part in parts)
+        case Or(parts):
+            return any(fits(part, tags) for part in parts)
+        case Not(part):
+            return not fits(part, tags)
+        case IsNull():
+            return len(tags) == 0
+        case Compare(_, "=", value):
+            return value.casefold() in {tag.casefold() for tag in tags}  # type: ignore[union-attr]
+        case Compare(_, "!=", value):
+            return value.casefold() not in {tag.casefold() for tag in tags}  # type: ignore[union-attr]
+        case In(_, values):
+            return any(fits(Compare("tag", "=", value), tags) for value in values)
+        case Like(_, pattern):
+            return any(like(tag.casefold(), pattern.casefold()) for tag in tags)
+    raise AssertionError(tree)
+
+
+def assert_tag_filter(store: Store, tree: Filter) -> None:
+    expected = {asset(i).id for i, tags in TAGS.items() if fits(tree, tags)}
+    assert {a.id for a in store.assets(tree)} == expected
+    assert store.count(tree) == len(expected)
+    assert_nearest(store, vectors(1, seed=9)[0], 5, expected, tree)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tag = 'dog'",
+        "tag = 'DOG PARK'",
+        "tag != 'dog'",
+        "not tag = 'dog'",
+        "tag in ('bench', 'it''s', 'nothing')",
+        "tag not in ('dog', 'bench')",
+        "tag like '%dog%'",
+        "tag not like '%dog%'",
+        "tag like 'dog_park'",
+        "tag like 'dog%bench'",
+        "tag like '%'",
+        "tag like ''",
+        "tag like '.*'",
+        "tag like '[z_'",
+        "tag like '%\\%'",
+        "tag like 'ä%'",
+        "tag = 'strasse'",
+        "tag = ''",
+        "tag != ''",
+        "tag is null",
+        "tag is not null",
+        "tag = 'dog' and n > 0 or tag is null",
+        "tag = 'x'') or 1=1 --'",
+    ],
+)
+def test_filters_on_tags(kennel: Store, text: str) -> None:
+    tree = parse_filter(text, kennel.columns())
+    if "n >" in text:
+        assert {a.id for a in kennel.assets(tree)} == {"asset00001", "asset00003"}
+    else:
+        assert_tag_filter(kennel, tree)
+
+
+TAG_WORDS = st.sampled_from(sorted({tag for tags in TAGS.values() for tag in tags})) | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), max_size=5
+)
+TAG_LEAVES: st.SearchStrategy[Filter] = (
+    st.builds(Compare, st.just("tag"), st.sampled_from(["=", "!="]), TAG_WORDS)
+    | st.builds(In, st.just("tag"), st.lists(TAG_WORDS, min_size=1, max_size=3).map(tuple))
+    | st.builds(Like, st.just("tag"), st.text("%_doG .\\'[^\n$ß", max_size=5) | TAG_WORDS)
+    | st.just(IsNull("tag"))
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    tree=st.recursive(
+        TAG_LEAVES,
+        lambda parts: (
+            st.builds(Not, parts)
+            | st.builds(And, st.lists(parts, min_size=1, max_size=3).map(tuple))
+            | st.builds(Or, st.lists(parts, min_size=1, max_size=3).map(tuple))
+        ),
+        max_leaves=4,
+    )
+)
+def test_random_filters_on_tags(kennel: Store, tree: Filter) -> None:
+    assert_tag_filter(kennel, tree)
+
+
+@pytest.mark.parametrize("text", ["tag < 'dog'", "tag between 'a' and 'b'", "tag = 5"])
+def test_tags_have_no_order_and_are_text(kennel: Store, text: str) -> None:
+    with pytest.raises(QueryError, match="'tag' holds tags"):
+        parse_filter(text, kennel.columns())
+
+
+def test_tags_come_back_wherever_assets_do(kennel: Store) -> None:
+    found = {a.id: a.tags for a in kennel.assets()}
+    assert found == {asset(i).id: tags for i, tags in TAGS.items()}
+    assert {i: a.tags for i, a in kennel.get(found).items()} == found
+    assert {m.asset.id: m.asset.tags for m in kennel.nearest(SPACE, vectors(1)[0], 9)} == found
+    one = kennel.find(asset(4).uri)
+    assert one is not None
+    assert one.tags == TAGS[4]
+
+
+def test_update_keeps_tags_and_write_replaces_them(store: Store) -> None:
+    first = replace(asset(1), tags=("dog", "DOG", "cat"))
+    store.write(batch([first]))
+    store.update([replace(asset(1, {"n": 1}), tags=("other",))])
+    assert store.get([first.id])[first.id].tags == ("dog", "cat")
+    assert store.count(parse_filter("tag = 'cat' and n = 1")) == 1
+    store.write(batch([replace(first, tags=("bird",))]))
+    assert store.count(parse_filter("tag = 'bird'")) == 1
+    assert store.count(parse_filter("tag = 'cat'")) == 0
+    assert [f.asset.tags for f in store.full_text("bird cat", 5)] == [("bird",)]
+
+
+@pytest.mark.parametrize("bad", ["", "two\nlines", "\udc80", 5])
+def test_a_tag_is_text_of_one_line(store: Store, bad: Any) -> None:
+    store.write(batch([asset(1)]))
+    with pytest.raises(UsageError, match="img2"):
+        store.write(batch([replace(asset(2), tags=(bad,))]))
+    store.add_bank(BANK)
+    with pytest.raises(UsageError, match="asset00001"):
+        store.put_evidence(BANK.name, {}, {"asset00001": (bad,)})
+    assert store.count() == 1
+
+
+def test_a_metadata_column_named_tag_shadows_tags(store: Store) -> None:
+    store.write(batch([replace(asset(1, {"tag": "price"}), tags=("dog",)), asset(2)]))
+    assert store.columns()["tag"] == "text"
+    assert store.count(Compare("tag", "=", "price")) == 1
+    assert store.count(Compare("tag", "!=", "dog")) == 1
+    assert store.count(Compare("tag", "<", "z")) == 1
+    assert store.count(IsNull("tag")) == 1
+    assert list(store.facets("tag")) == [("price", 1)]
+    assert store.get(["asset00001"])["asset00001"].tags == ("dog",)
+
+
+# --- banks and evidence
+
+
+def table_of(store: Store, bank: str = BANK.name) -> dict[str, dict[int, float]]:
+    found = store.evidence(bank)
+    assert (found.concepts.dtype, found.weights.dtype, found.starts.dtype) == (np.int32, np.float32, np.int64)
+    assert len(found.starts) == len(found.asset_ids) + 1
+    assert found.starts[0] == 0
+    assert found.starts[-1] == len(found.concepts) == len(found.weights)
+    return {
+        i: {int(found.concepts[at]): float(found.weights[at]) for at in range(start, end)}
+        for i, start, end in zip(found.asset_ids, found.starts, found.starts[1:], strict=False)
+    }
+
+
+def test_banks_are_kept_in_order_and_replaced_by_another_revision(store: Store) -> None:
+    assert dict(store.banks()) == {}
+    other = Bank("colours", "7", (Concept("red"),))
+    store.add_bank(BANK)
+    store.add_bank(other)
+    store.write(batch([asset(1)]))
+    store.put_evidence("things", {"asset00001": {1: 0.5}}, {})
+    store.add_bank(BANK)
+    assert table_of(store) == {"asset00001": {1: 0.5}}
+    assert list(store.banks().values()) == [BANK, other]
+    finer = replace(BANK, concepts=BANK.concepts[:2])
+    for newer in (replace(BANK, revision="2"), finer):
+        store.add_bank(newer)
+        assert store.banks() == {"things": newer, "colours": other}
+        assert table_of(store) == {}
+        store.put_evidence("things", {"asset00001": {0: 0.25}}, {})
+    store.remove_bank("things")
+    store.remove_bank("things")
+    assert list(store.banks()) == ["colours"]
+    with pytest.raises(LibraryMismatch, match="'things'"):
+        store.evidence("things")
+    assert store.count() == 1
+    assert list(store.check()) == []
+
+
+def test_evidence_comes_back_and_is_free_to_ask_for_again(store: Store) -> None:
+    store.add_bank(BANK)
+    assert table_of(store) == {}
+    assets = [asset(i) for i in range(20)]
+    weights = {
+        a.id: {n: (i + 1) / 32 for n in range(i % 4 if i % 4 < 4 else 3) if n < 3}
+        for i, a in enumerate(assets)
+    }
+    store.write(replace(batch(assets), evidence={BANK.name: weights}))
+    assert table_of(store) == weights
+    assert store.evidence(BANK.name) is store.evidence(BANK.name)
+    store.put_evidence(BANK.name, {"asset00001": {2: 1.0}, "nobody": {1: 0.5}}, {"nobody": ("dog",)})
+    assert table_of(store) == weights | {"asset00001": {2: 1.0}}
+    store.remove(["asset00002"])
+    left = {i: one for i, one in weights.items() if i != "asset00002"} | {"asset00001": {2: 1.0}}
+    assert table_of(store) == left
+    store.update([asset(3, {"n": 1})])
+    store.write(batch([asset(4)]))
+    store.optimize()
+    assert table_of(store) == left
+    assert list(store.check()) == []
+
+
+def test_evidence_without_an_asset_never_counts_and_is_mended(store: Store) -> None:
+    store.add_bank(BANK)
+    store.write(replace(batch([asset(1)]), evidence={BANK.name: {"asset00001": {0: 0.5}}}))
+    store.write(Batch(evidence={BANK.name: {"ghost": {1: 0.5}}}))
+    assert table_of(store) == {"asset00001": {0: 0.5}}
+    (problem,) = store.check()
+    assert (problem.kind, problem.count, problem.repairable) == ("orphan evidence", 1, True)
+    store.repair()
+    assert list(store.check()) == []
+    assert table_of(store) == {"asset00001": {0: 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("bank", "weights", "error", "words"),
+    [
+        ("nowhere", {0: 0.5}, LibraryMismatch, "nowhere"),
+        ("things", {3: 0.5}, LibraryMismatch, "concept 3"),
+        ("things", {0: 0.0}, UsageError, "above 0"),
+        ("things", {0: 1.5}, UsageError, "at most 1"),
+        ("things", {0: math.nan}, UsageError, "above 0"),
+    ],
+)
+def test_evidence_that_does_not_fit_is_refused(
+    store: Store, bank: str, weights: dict[int, float], error: type[Exception], words: str
+) -> None:
+    store.add_bank(BANK)
+    with pytest.raises(error, match=words):
+        store.write(replace(batch([asset(1)]), evidence={bank: {"asset00001": weights}}))
+    assert store.count() == 0
+    with pytest.raises(error, match=words):
+        store.put_evidence(bank, {"asset00001": weights}, {})
+
+
+# --- full text
+
+TEXTS_OF: list[tuple[str, Metadata, tuple[str, ...]]] = [
+    ("/home/me/Rome 2019/IMG_2041_redFerrari-f430.jpg", {}, ("car",)),
+    ("/home/me/Rome 2019/IMG_2042.jpg", {"caption": "The dogs were running"}, ("dog", "park bench")),
+    ("/home/me/zoo.zip!/cats/Löwe.png", {"caption": "A lion, and a dog"}, ("lion",)),
+    ("/home/me/misc/iPhone12 blue car.jpeg", {"stars": 5, "place": "Château d'If"}, ()),
+    ("/home/me/misc/ferrari.jpg", {"caption": "blue Ferrari, not red"}, ()),
+    ("/home/me/misc/x.jpg", {"caption": "日本語の写真 of mountains"}, ("mountain",)),
+    ("/home/me/misc/house.jpg", {"caption": "house and house"}, ()),
+    ("/home/me/misc/mouse.jpg", {"caption": "mouse"}, ()),
+]
+
+
+@pytest.fixture(scope="module", params=STORES)
+def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    made = STORES[request.param](tmp_path_factory.mktemp("texts"))
+    assets = [replace(asset(i, metadata, uri), tags=tags) for i, (uri, metadata, tags) in enumerate(TEXTS_OF)]
+    made.write(Batch(assets[:4]))
+    made.write(Batch(assets[4:]))
+    yield made
+    made.close()
+
+
+def numbers_found(store: Store, words: str, k: int = 50, where: str = "") -> list[int]:
+    found = store.full_text(words, k, parse_filter(where) if where else None)
+    relevances = [each.relevance for each in found]
+    assert all(value > 0 for value in relevances)
+    assert relevances == sorted(relevances, reverse=True)
+    assert all(store.get([each.asset.id])[each.asset.id] == each.asset for each in found)
+    return [int(each.asset.id[5:]) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("2041", {0}),
+        ("f430", {0}),
+        ("red", {0, 4}),
+        ("redFerrari", {0}),
+        ("ferrari", {0, 4}),
+        ("FERRARI", {0, 4}),
+        ("dogs", {1, 2}),
+        ("dog", {1, 2}),
+        ("run", {1}),
+        ("rome", {0, 1}),
+        ("zoo", {2}),
+        ("lowe", {2}),
+        ("löwe", {2}),
+        ("chateau", {3}),
+        ("iphone", {3}),
+        ("iPhone12", {3}),
+        ("phone", {3}),
+        ("bench", {1}),
+        ("mountains", {5}),
+        ("写真", {5}),
+        ("真写", set()),
+        ("5", set()),
+        ("jpg", set()),
+        ("ru", set()),
+        ("lion car", {0, 2, 3}),
+        ("the", {1}),
+        ("the lion", {2}),
+        ('"red ferrari"', {0}),
+        ('"ferrari red"', set()),
+        ("“red ferrari”", {0}),
+        ('"park bench"', {1}),
+        ('"dog park"', set()),
+        ('"blue car" ferrari', {3}),
+        ('"the dog"', {1}),
+        ('"lion" "a dog"', {2}),
+        ('"lion" "car"', set()),
+        ('"unclosed lion', {2}),
+        ("ferrri", {0, 4}),
+        ("ferari", {0, 4}),
+        ("fexrari", {0, 4}),
+        ("ferarri", {0, 4}),
+        ("ferrrari", {0, 4}),
+        ("xerrari", {0, 4}),
+        ("fxrrxri", set()),
+        ("lios", set()),
+        ("mountian", {5}),
+        ('"ferari"', set()),
+        ("house", {6, 7}),
+        ("nothing here", set()),
+        ("", set()),
+        ("   ", set()),
+        ("!?% -- '", set()),
+        ('"', set()),
+        ('""', set()),
+        ("|", set()),
+        ("🏔", set()),
+    ],
+)
+def test_words_find_assets(texts: Store, words: str, expected: set[int]) -> None:
+    assert set(numbers_found(texts, words)) == expected
+
+
+def test_better_fits_stand_first(texts: Store) -> None:
+    assert numbers_found(texts, "house") == [6, 7]
+    assert numbers_found(texts, "mouse") == [7, 6]
+    assert numbers_found(texts, "red ferrri f430")[0] == 0
+    assert numbers_found(texts, "blue car")[0] == 3
+    assert numbers_found(texts, "hause lion dog")[0] == 2
+
+
+def test_words_within_a_filter(texts: Store) -> None:
+    assert numbers_found(texts, "dog", where="tag = 'lion'") == [2]
+    assert numbers_found(texts, "house", where="name = 'mouse.jpg'") == [7]
+    assert numbers_found(texts, "hause", where="name = 'mouse.jpg'") == []
+    assert numbers_found(texts, "dog", where="tag = 'nothing'") == []
+    with pytest.raises(QueryError, match="colour"):
+        texts.full_text("dog", 3, Compare("colour", "=", "red"))
+
+
+def test_k_cuts_and_ties_stand_by_id(store: Store) -> None:
+    assets = [asset(i, uri=f"/p/{name}/same.jpg") for i, name in enumerate(["a"] * 60)]
+    for start in (30, 0):
+        store.write(batch(assets[start : start + 30], seed=start))
+    store.optimize()
+    assert numbers_found(store, "same", 7) == list(range(7))
+    assert numbers_found(store, "same", 0) == []
+    assert len(numbers_found(store, "same", 1000)) == 60
+
+
+def test_long_searches_end(texts: Store) -> None:
+    many = " ".join(f"word{i}" for i in range(15_000))
+    for words in ("a" * 100_000, "lion " * 20_000, many, '"' * 100_000, f'"{many}"', "Ab1" * 33_000):
+        began = time.monotonic()
+        texts.full_text(words, 20)
+        assert time.monotonic() - began < 5
+
+
+def test_texts_follow_what_happens_to_assets(store: Store) -> None:
+    store.write(batch([asset(1, {"caption": "a lion"}), asset(2, {"caption": "a lion"})]))
+    assert numbers_found(store, "lion") == [1, 2]
+    store.update([asset(1, {"caption": "a zebra"})])
+    assert numbers_found(store, "lion") == [2]
+    assert numbers_found(store, "zebra") == [1]
+    store.add_bank(BANK)
+    store.put_evidence(BANK.name, {}, {"asset00002": ("giraffe",)})
+    assert numbers_found(store, "girafe") == [2]
+    store.remove(["asset00002"])
+    assert numbers_found(store, "giraffe lion") == []
+    store.write(batch([asset(3, {"caption": "a lion"})]))
+    assert numbers_found(store, "lion") == [3]
+
+
+def test_an_empty_store_has_no_words_or_facets(store: Store) -> None:
+    assert list(store.full_text("dog", 5)) == []
+    assert list(store.facets("tag")) == []
+    assert list(store.facets("name")) == []
+
+
+WORD = st.sampled_from(["red", "car", "lion", "sunset", "ferrari", "house", "mouse", "blue"])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    words=st.lists(WORD | st.sampled_from(['"red ferrari"', "sunsets", "houze", "'"]), max_size=5).map(
+        " ".join
+    )
+)
+def test_random_searches_find_what_memory_finds(texts: Store, words: str) -> None:
+    oracle = MemoryStore()
+    oracle.write(Batch(list(texts.assets())))
+    assert set(numbers_found(texts, words)) == set(numbers_found(oracle, words))
+
+
+# --- facets
+
+
+def test_facets_count_values(filled: Store) -> None:
+    for column in KINDS:
+        for text in ("", "n >= 0", "Words = 'red' or Words is null", "n = 0 and n = 1"):
+            where = parse_filter(text) if text else None
+            values = [a.metadata.get(column) for a in filled.assets(where)]
+            counts = {value: values.count(value) for value in values if value is not None}
+            expected = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+            assert list(filled.facets(column, where, most=100)) == expected
+            assert list(filled.facets(column, where, most=2)) == expected[:2]
+            assert list(filled.facets(column, where, most=0)) == []
+
+
+def test_facets_of_facts_and_tags(kennel: Store) -> None:
+    assert list(kennel.facets("media")) == [("image/png", 4), ("image/jpeg", 3)]
+    assert list(kennel.facets("folder")) == [("/pictures/0", 7)]
+    assert kennel.facets("modified", most=1)[0] == (asset(0).modified, 1)
+    assert list(kennel.facets("path", most=2)) == [(asset(0).uri, 1), (asset(1).uri, 1)]
+    assert list(kennel.facets("tag", most=3)) == [("Dog", 2), ('"q"', 1), (".*", 1)]
+    assert list(kennel.facets("tag", parse_filter("tag = 'bench'"))) == [("bench", 1), ("dog park", 1)]
+    with pytest.raises(QueryError, match="did you mean 'tag'"):
+        kennel.facets("tags")

@@ -20,6 +20,7 @@ from findalike.filters.tree import (
     Operator,
     Or,
     evaluate,
+    folded,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Or",
     "bind",
     "evaluate",
+    "folded",
     "parse_filter",
     "render",
 ]

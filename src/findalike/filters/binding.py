@@ -68,13 +68,15 @@ def bound(leaf: Leaf, columns: Mapping[str, Kind]) -> Filter:
     if isinstance(leaf, IsNull):
         return leaf
     if isinstance(leaf, Like):
-        if kind != "text":
+        if kind not in ("text", "tags"):
             raise LeafError(f"'like' is for text, but column {leaf.column!r} holds {_HOLDS[kind]}")
         return leaf
     if isinstance(leaf, In):
         return _bound_in(leaf, kind)
     if kind == "boolean" and leaf.operator not in ("=", "!="):
         raise LeafError(f"column {leaf.column!r} holds true or false, which compare with = and != only")
+    if kind == "tags" and leaf.operator not in ("=", "!="):
+        raise LeafError(f"column {leaf.column!r} holds tags, which compare with =, !=, in and like only")
     value = _coerced(leaf.value, kind, leaf.column, 0)
     if isinstance(value, _Period):
         return _in_period(leaf.column, leaf.operator, value)
@@ -129,6 +131,7 @@ _HOLDS: dict[Kind, str] = {
     "text": "text",
     "date": "dates",
     "time": "times",
+    "tags": "tags",
 }
 
 
@@ -225,4 +228,5 @@ _COERCE: dict[Kind, Callable[[Literal_], Literal_ | _Period]] = {
     "text": _text,
     "date": _day,
     "time": _time,
+    "tags": _text,
 }

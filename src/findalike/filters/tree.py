@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from findalike.errors import QueryError
 from findalike.types import Value
 
-Kind = Literal["boolean", "integer", "number", "text", "date", "time"]
-"""The kind of a metadata column. `time` is an aware datetime in UTC."""
+Kind = Literal["boolean", "integer", "number", "text", "date", "time", "tags"]
+"""The kind of a column. `time` is an aware datetime in UTC. `tags` is several texts, of which any may fit, in
+either case of letters; no metadata column is of this kind."""
 
 FACTS: dict[str, Kind] = {
     "path": "text",
@@ -24,9 +25,11 @@ FACTS: dict[str, Kind] = {
     "media": "text",
     "size": "integer",
     "modified": "time",
+    "tag": "tags",
 }
 """What every asset can be filtered by without any metadata: its uri, the last part of the uri, the uri of
-what holds it, media type, bytes and time of last change. A metadata column of the same name shadows one."""
+what holds it, media type, bytes, time of last change, and its tags. A metadata column of the same name
+shadows one."""
 
 Literal_ = bool | int | float | str | date | datetime
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -85,11 +88,12 @@ Filter = Compare | In | Like | IsNull | Not | And | Or
 Leaf = Compare | In | Like | IsNull
 
 
-def evaluate(tree: Filter, values: Mapping[str, Value]) -> bool | None:
+def evaluate(tree: Filter, values: Mapping[str, Value | tuple[str, ...]]) -> bool | None:
     """Whether an asset with these values passes a bound filter: true, false, or None for unknown.
 
-    SQL's three-valued logic. A column that is missing is null, and so is a NaN. Raises QueryError when a
-    value and a literal cannot be compared, which binding prevents.
+    SQL's three-valued logic. A column that is missing is null, and so is a NaN. Tags are a tuple; one that
+    is empty is null for `is null`, and fits nothing else. Raises QueryError when a value and a literal
+    cannot be compared, which binding prevents.
     """
     if isinstance(tree, And | Or):
         decisive = isinstance(tree, Or)
@@ -99,10 +103,37 @@ def evaluate(tree: Filter, values: Mapping[str, Value]) -> bool | None:
         answer = evaluate(tree.part, values)
         return None if answer is None else not answer
     value = values.get(tree.column)
+    if isinstance(value, tuple):
+        return _tagged(tree, value)
     null = value is None or (isinstance(value, float) and math.isnan(value))
     if isinstance(tree, IsNull):
         return null
     return None if null else _holds(tree, cast(Literal_, value))
+
+
+def _tagged(leaf: Leaf, tags: tuple[str, ...]) -> bool:
+    """Whether any tag fits; for `!=`, whether none does. It is never unknown."""
+    if isinstance(leaf, IsNull):
+        return not tags
+    if isinstance(leaf, Compare) and leaf.operator == "!=":
+        return not _tagged(Compare(leaf.column, "=", leaf.value), tags)
+    return any(_holds(_folded(leaf), folded(tag)) for tag in tags)
+
+
+def _folded(leaf: Compare | In | Like) -> Compare | In | Like:
+    if isinstance(leaf, Like):
+        return Like(leaf.column, folded(leaf.pattern))
+    if isinstance(leaf, In):
+        return In(leaf.column, tuple(folded(value) for value in leaf.values))
+    return Compare(leaf.column, leaf.operator, folded(leaf.value))
+
+
+_T = TypeVar("_T")
+
+
+def folded(tag: _T) -> _T:
+    """A tag as it is compared: without the case of its letters. What is no text stays as it is."""
+    return cast(_T, tag.casefold()) if isinstance(tag, str) else tag
 
 
 def _holds(leaf: Compare | In | Like, value: Literal_) -> bool:

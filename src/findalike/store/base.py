@@ -41,9 +41,9 @@ class Batch:
     """One commit: upserts by asset id, row id and uri.
 
     All of it is durable when `Store.write` returns. Assets go last, so that an asset that is there always
-    has its rows and its thumbnail, and a run that is killed leaves at most orphans, never holes.
-    An asset that is written clears the failure of its uri. Rows and thumbnails whose asset is neither in the
-    batch nor in the store are orphans: they never count, and the next write may drop them.
+    has its rows, evidence and thumbnail, and a run that is killed leaves at most orphans, never holes. An
+    asset that is written clears the failure of its uri. Rows, evidence and thumbnails whose asset is neither
+    in the batch nor in the store are orphans: they never count, and the next write may drop them.
     """
 
     assets: Sequence[Asset] = ()
@@ -67,7 +67,7 @@ class SpaceStatus:
 class Problem:
     """Something `check` found. `repairable` by `repair`, which removes orphans and never assets."""
 
-    kind: str  # "orphan rows", "orphan thumbnails", "missing rows", "missing thumbnails", "index"
+    kind: str  # "orphan rows", "... evidence", "... thumbnails", "missing rows", "... thumbnails", "index"
     detail: str
     count: int
     repairable: bool
@@ -103,7 +103,9 @@ class Store(Protocol):
         that asking again is free. Raises LibraryMismatch for a bank that is not there."""
         ...
 
-    def put_evidence(self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]) -> None:
+    def put_evidence(
+        self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
+    ) -> None:
         """Write the evidence of assets for a bank, in place of what they had for it, and the whole tags
         of assets; assets that are not there are left out."""
         ...
@@ -132,11 +134,11 @@ class Store(Protocol):
 
     def update(self, assets: Sequence[Asset]) -> None:
         """Change uri, size, modified and the whole metadata of assets that are there; vectors stay, and so do
-        media and sha256. Assets that are not there are left out."""
+        media, sha256 and tags. Assets that are not there are left out."""
         ...
 
     def remove(self, asset_ids: Iterable[str]) -> int:
-        """Remove assets with their rows and thumbnails; returns how many were there."""
+        """Remove assets with their rows, evidence and thumbnails; returns how many were there."""
         ...
 
     def clear_failures(self, uris: Iterable[str]) -> None: ...
@@ -257,8 +259,13 @@ def unit(vector: Vector, card: Card) -> Vector:
     return np.asarray(vector / length, np.float32)
 
 
-def orphan_problems(assets: set[str], encoded: Mapping[str, set[str]], thumbnails: set[str]) -> list[Problem]:
-    """What is wrong between these sets of asset ids; `encoded` by space.
+def orphan_problems(
+    assets: set[str],
+    encoded: Mapping[str, set[str]],
+    thumbnails: set[str],
+    evidence: Mapping[str, set[str]],
+) -> list[Problem]:
+    """What is wrong between these sets of asset ids; `encoded` by space, `evidence` by bank.
 
     An asset may rightly lack rows in one space (a picture without faces), but not in all of them.
     """
@@ -266,6 +273,10 @@ def orphan_problems(assets: set[str], encoded: Mapping[str, set[str]], thumbnail
     for space, ids in encoded.items():
         if orphans := len(ids - assets):
             found.append(Problem("orphan rows", f"rows in {space} of assets that are gone", orphans, True))
+    for bank, ids in evidence.items():
+        if orphans := len(ids - assets):
+            detail = f"evidence for {bank} of assets that are gone"
+            found.append(Problem("orphan evidence", detail, orphans, True))
     if orphans := len(thumbnails - assets):
         found.append(Problem("orphan thumbnails", "thumbnails of assets that are gone", orphans, True))
     if encoded and (bare := len(assets.difference(*encoded.values()))):

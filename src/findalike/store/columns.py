@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from findalike import uri
 from findalike.errors import UsageError
+from findalike.filters import folded
 from findalike.query import FACTS, Kind
 from findalike.types import Asset, Metadata, Value
 
@@ -22,7 +24,7 @@ INTEGERS = range(-(2**63), 2**63)
 
 
 def facts(asset: Asset) -> dict[str, Value]:
-    """The values of `FACTS` for an asset."""
+    """The values of `FACTS` for an asset, save its tags."""
     folder, name = parent(asset.uri)
     return {
         "path": asset.uri,
@@ -34,9 +36,10 @@ def facts(asset: Asset) -> dict[str, Value]:
     }
 
 
-def values(asset: Asset, columns: Mapping[str, Kind]) -> dict[str, Value]:
+def values(asset: Asset, columns: Mapping[str, Kind]) -> dict[str, Value | tuple[str, ...]]:
     """What a filter sees of an asset: its metadata, and those facts that no metadata column shadows."""
-    return {name: value for name, value in facts(asset).items() if name not in columns} | dict(asset.metadata)
+    seen: dict[str, Value | tuple[str, ...]] = {"tag": asset.tags, **facts(asset)}
+    return {name: value for name, value in seen.items() if name not in columns} | dict(asset.metadata)
 
 
 def parent(name: str) -> tuple[str, str]:
@@ -68,9 +71,11 @@ def kind_of(value: Value) -> Kind | None:
 
 
 def grown(columns: Mapping[str, Kind], assets: Sequence[Asset]) -> dict[str, Kind]:
-    """The metadata columns that hold these assets too. Raises UsageError naming column, kinds and uri."""
+    """The metadata columns that hold these assets too. Raises UsageError naming column, kinds and uri, or
+    the tag that is no text of one line."""
     wider = dict(columns)
     for asset in assets:
+        check_tags(asset.uri, asset.tags)
         for name, value in asset.metadata.items():
             kind = _admitted(name, value, asset)
             if kind is None or wider.get(name, kind) == kind:
@@ -86,11 +91,31 @@ def grown(columns: Mapping[str, Kind], assets: Sequence[Asset]) -> dict[str, Kin
     return wider
 
 
+def kept_asset(asset: Asset, columns: Mapping[str, Kind]) -> Asset:
+    """An asset as a store keeps and returns it."""
+    return replace(asset, metadata=kept(asset.metadata, columns), tags=kept_tags(asset.tags))
+
+
 def kept(metadata: Metadata, columns: Mapping[str, Kind]) -> dict[str, Value]:
     """Metadata as a store keeps and returns it: no nulls, each value of its column's kind, times in UTC."""
     return {
         name: _as_kind(value, columns[name]) for name, value in metadata.items() if kind_of(value) is not None
     }
+
+
+def kept_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags as a store keeps and returns them: each once, in whatever case of letters it comes first."""
+    first: dict[str, str] = {}
+    for tag in tags:
+        first.setdefault(folded(tag), tag)
+    return tuple(first.values())
+
+
+def check_tags(uri: str, tags: Sequence[str]) -> None:
+    """Raises UsageError for a tag that is empty or no text of one line."""
+    for tag in tags:
+        if not isinstance(tag, str) or not tag or "\n" in tag or "\0" in tag or not _is_unicode(tag):
+            raise UsageError(f"{uri}: the tag {tag!r} must be text of one line, such as 'dog'")
 
 
 def visible(columns: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -105,6 +130,7 @@ _PLURAL: dict[Kind, str] = {
     "text": "text",
     "date": "dates",
     "time": "times",
+    "tags": "tags",
 }
 
 
@@ -115,13 +141,17 @@ def _admitted(name: str, value: Value, asset: Asset) -> Kind | None:
         raise UsageError(f"{asset.uri}: column {name!r} cannot hold a value of type {error}") from error
     if isinstance(value, datetime) and value.tzinfo is None:
         raise UsageError(f"{asset.uri}: the time {value} in column {name!r} names no zone; UTC is expected")
-    try:
-        name.encode()
-        if isinstance(value, str):
-            value.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{asset.uri}: column {name!r} holds text that is not Unicode: {value!r}") from error
+    if not _is_unicode(name) or (isinstance(value, str) and not _is_unicode(value)):
+        raise UsageError(f"{asset.uri}: column {name!r} holds text that is not Unicode: {value!r}")
     return kind
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_kind(value: Value, kind: Kind) -> Value:

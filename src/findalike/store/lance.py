@@ -1,8 +1,8 @@
 """The store of a library on disk: LanceDB inside one folder, beside a manifest.
 
-Tables: assets; thumbnails (inline ones would make every update 20 times slower); failures; and for each space
-the rows with a copy of the columns that filters name, so that one search filters and ranks. Measured choices
-are in docs/decisions.
+Tables: assets; thumbnails (inline ones would make every update 20 times slower); failures; the words that
+full-text search looks typos up in; for each space the rows with a copy of the columns that filters name, so
+that one search filters and ranks; and for each bank the evidence. Measured choices are in docs/decisions.
 """
 
 from __future__ import annotations
@@ -17,9 +17,20 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from findalike.errors import LibraryError, UsageError
-from findalike.query import Filter, Kind, bind
-from findalike.store import columns, lance_index, lance_records, lance_tables, manifest
+from findalike.errors import UsageError
+from findalike.query import Filter, IsNull, Kind, bind
+from findalike.store import (
+    banks,
+    columns,
+    full_text,
+    lance_index,
+    lance_layout,
+    lance_records,
+    lance_tables,
+    lance_text,
+    manifest,
+)
+from findalike.store.banks import Shelved
 from findalike.store.base import (
     Batch,
     Problem,
@@ -32,15 +43,25 @@ from findalike.store.base import (
     orphan_problems,
     unit,
 )
+from findalike.store.full_text import Asked
 from findalike.store.journal import Journal
-from findalike.store.lance_filter import ids_sql, storage_name, to_sql
-from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
+from findalike.store.lance_filter import TAG_KEYS, ids_sql, storage_name, to_sql
+from findalike.store.lance_text import Vocabulary
+from findalike.types import (
+    Asset,
+    Bank,
+    Card,
+    Evidence,
+    EvidenceTable,
+    Failure,
+    Found,
+    Match,
+    Row,
+    Value,
+    Vector,
+    Vectors,
+)
 
-_OWN = {
-    "assets": lance_records.ASSETS,
-    "thumbnails": lance_records.THUMBNAILS,
-    "failures": lance_records.FAILURES,
-}
 _THUMBNAIL_FILES = 64  # thumbnails are most of a library, and found by their tree in many files as in one
 
 
@@ -59,14 +80,19 @@ class LanceStore:
         self._writable = mode == "a"
         with lance_tables.guarded(self._path):
             if self._writable:
-                _make(self._path)
+                lance_layout.make(self._path)
             self._cards = manifest.read(self._path)
-            self._seen = _stamp(self._path)
+            self._seen = banks.stamp(self._path / manifest.NAME)
+            self._banks: dict[str, Shelved] = {}
+            self._banks_seen = (0, 0)
+            self._evidence: dict[str, tuple[object, EvidenceTable]] = {}
+            self._words = Vocabulary()
+            self._searchable = False
             self._tables = lance_tables.Tables(self._path)
             self._journal = Journal(self._path)
 
     def cards(self) -> Mapping[str, Card]:
-        if self._seen != (stamp := _stamp(self._path)):
+        if self._seen != (stamp := banks.stamp(self._path / manifest.NAME)):
             self._cards, self._seen = manifest.read(self._path), stamp
         return dict(self._cards)
 
@@ -81,24 +107,108 @@ class LanceStore:
                 self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
             manifest.write(self._path, known | {card.space: card})
 
+    def banks(self) -> Mapping[str, Bank]:
+        return {name: one.bank for name, one in self._shelved().items()}
+
+    def add_bank(self, bank: Bank) -> None:
+        known = self._shelved()
+        if bank.name in known and known[bank.name].bank == bank:
+            return
+        with self._writing():
+            one = banks.shelved(bank)
+            self._tables.create(one.table, lance_records.EVIDENCE)
+            banks.write(self._path, known | {bank.name: one})
+            lance_layout.drop_strays(self._tables, self._shelved())
+
+    def remove_bank(self, name: str) -> None:
+        with self._writing():
+            known = self._shelved()
+            if known.pop(name, None):
+                banks.write(self._path, known)
+                lance_layout.drop_strays(self._tables, known)
+
+    def evidence(self, bank: str) -> EvidenceTable:
+        with self._guarded():
+            table = self._evidence_of(bank)
+            gone = self._gone()
+            version = (table.name, table.version, tuple(gone))
+            seen, found = self._evidence.get(bank, (None, None))
+            if found is None or seen != version:
+                kept = f"NOT ({ids_sql('asset_id', gone)})" if gone else None
+                found = lance_records.to_evidence(
+                    lance_tables.select(table, lance_records.EVIDENCE.names, kept)
+                )
+                self._evidence[bank] = (version, found)
+            return found
+
+    def put_evidence(
+        self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
+    ) -> None:
+        banks.check_evidence(self.banks(), {bank: evidence})
+        for asset_id, several in tags.items():
+            columns.check_tags(asset_id, several)
+        with self._writing():
+            self._settle()
+            there = self._get({*evidence, *tags})
+            self._journal.note(there)
+            self._put_evidence(bank, {i: one for i, one in evidence.items() if i in there})
+            changed = [
+                replace(there[i], tags=columns.kept_tags(several))
+                for i, several in tags.items()
+                if i in there
+            ]
+            self._put_assets(changed, there)
+            self._copy_facts(changed)
+            self._journal.note([])
+
+    def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
+        search = full_text.asked(words)
+        with self._guarded():
+            table = self._latest("assets")
+            condition = self._condition(where, table)
+            if not search or k < 1:
+                return []
+            if not self._has_index(table):
+                return self._read_through(search, k, where)
+            self._words = self._words.latest(self._latest("words"))
+            best = lance_text.search(table, self._words, search, k, condition)
+            there = self._get(i for i, _ in best)
+            return [Found(there[i], relevance) for i, relevance in best if i in there]
+
+    def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
+        with self._guarded():
+            table = self._latest("assets")
+            schema = table.schema
+            kinds = lance_records.kinds_of(schema)
+            bind(IsNull(column), columns.visible(kinds))
+            condition, stored = self._condition(where, table), lance_records.stored_as(column, kinds)
+            if stored not in schema.names:  # tags of a library that an earlier findalike wrote
+                return []
+            found = lance_tables.select(table, [stored], condition)
+            return lance_records.counted(found.column(stored), most)
+
     def columns(self) -> Mapping[str, Kind]:
         with self._guarded():
             return columns.visible(self._kinds())
 
     def write(self, batch: Batch) -> None:
         check_rows(self.cards(), batch.rows)
+        banks.check_evidence(self.banks(), batch.evidence)
         rows = [row for several in batch.rows.values() for row in several]
         ids = {a.id for a in batch.assets} | {row.asset_id for row in rows} | set(batch.thumbnails)
+        ids = ids.union(*batch.evidence.values())
         with self._writing():
             kinds = columns.grown(self._kinds(), batch.assets)
             self._settle()
             self._journal.note(ids)
             self._widen_all(kinds)
-            assets = {a.id: replace(a, metadata=columns.kept(a.metadata, kinds)) for a in batch.assets}
+            assets = {a.id: columns.kept_asset(a, kinds) for a in batch.assets}
             there = self._get(ids)
             owners = {**there, **assets}
             for space, several in batch.rows.items():
                 self._put_rows(space, several, owners, there)
+            for bank, evidence in batch.evidence.items():
+                self._put_evidence(bank, evidence)
             self._put("thumbnails", lance_records.thumbnails_to_arrow(batch.thumbnails), there)
             self._put_assets(list(assets.values()), there)
             self._put_failures([a.uri for a in batch.assets], batch.failures)
@@ -117,6 +227,7 @@ class LanceStore:
                     asset,
                     media=old[i].media,
                     sha256=old[i].sha256,
+                    tags=old[i].tags,
                     metadata=columns.kept(asset.metadata, kinds),
                 )
                 for i, asset in there.items()
@@ -212,6 +323,7 @@ class LanceStore:
                 self._ids(self._latest("assets")),
                 {space: self._ids(self._rows_of(space)) for space in self.cards()},
                 self._ids(self._latest("thumbnails")),
+                {bank: self._ids(self._evidence_of(bank)) for bank in self.banks()},
             )
             for space, status in self.status().items():
                 if status.due:
@@ -225,15 +337,19 @@ class LanceStore:
             self._settle()
             assets = self._ids(self._latest("assets"))
             parts = [self._rows_of(space) for space in self.cards()] + [self._latest("thumbnails")]
+            parts += [self._evidence_of(bank) for bank in self.banks()]
             self._drop_parts(set().union(*(self._ids(table) for table in parts)) - assets)
         return found
 
     def optimize(self, progress: Progress = lambda _: None) -> None:
         with self._writing():
             self._settle()
-            for name in _OWN:
+            lance_layout.drop_strays(self._tables, self._shelved())
+            for name in lance_layout.OWN:
                 patience = _THUMBNAIL_FILES if name == "thumbnails" else 2
                 lance_index.compact(self._latest(name), name, progress, patience)
+            for bank in self.banks():
+                lance_index.compact(self._evidence_of(bank), f"the evidence for {bank}", progress)
             for space, card in self.cards().items():
                 table = self._rows_of(space)
                 lance_index.compact(table, space, progress)
@@ -252,7 +368,35 @@ class LanceStore:
         if not self._writable:
             raise UsageError(f"{self._path} was opened with mode='r'; open it with mode='a' to change it")
         with self._guarded():
+            self._complete()
             yield
+
+    def _complete(self) -> None:
+        """Bring a library of an earlier findalike up to what this one writes."""
+        if not self._searchable:
+            lance_layout.complete(self._tables, self.cards())
+            self._searchable = True
+
+    def _has_index(self, table: Any) -> bool:
+        self._searchable = self._searchable or lance_text.indexed(table)
+        return self._searchable
+
+    def _read_through(self, search: Asked, k: int, where: Filter | None) -> list[Found]:
+        """Full-text search by reading all assets, until a first write makes the index."""
+        assets = {asset.id: asset for asset in self.assets()}
+        passing = set(assets) if where is None else {asset.id for asset in self.assets(where)}
+        documents = {i: full_text.document(asset) for i, asset in assets.items()}
+        return [Found(assets[i], score) for i, score in full_text.rank(search, documents, passing, k)]
+
+    def _shelved(self) -> dict[str, Shelved]:
+        if self._banks_seen != (stamp := banks.stamp(self._path / banks.NAME)):
+            self._banks, self._banks_seen = banks.read(self._path), stamp
+        return dict(self._banks)
+
+    def _evidence_of(self, bank: str) -> Any:
+        known = self._shelved()
+        banks.bank_of({name: one.bank for name, one in known.items()}, bank)
+        return self._latest(known[bank].table)
 
     def _latest(self, name: str) -> Any:
         return self._tables.latest(name)
@@ -269,16 +413,21 @@ class LanceStore:
         names."""
         if where is None:
             return None
-        kinds = lance_records.kinds_of(table.schema)
-        return to_sql(bind(where, columns.visible(kinds)), kinds)
+        schema = table.schema
+        kinds = lance_records.kinds_of(schema)
+        return to_sql(bind(where, columns.visible(kinds)), kinds, TAG_KEYS in schema.names)
 
     def _without_orphans(self, condition: str | None) -> str | None:
-        suspects = self._journal.read()
-        gone = sorted(suspects - set(self._get(suspects))) if suspects else []
+        gone = self._gone()
         if not gone:
             return condition
         kept = f"NOT ({ids_sql('asset_id', gone)})"
         return f"{condition} AND {kept}" if condition else kept
+
+    def _gone(self) -> list[str]:
+        """Ids of assets that parts may be there of, but not they themselves; nearly always none."""
+        suspects = self._journal.read()
+        return sorted(suspects - set(self._get(suspects))) if suspects else []
 
     def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
         table = self._latest("assets")
@@ -302,8 +451,22 @@ class LanceStore:
             table.add(data)
 
     def _put_assets(self, assets: Sequence[Asset], there: Mapping[str, Asset]) -> None:
-        schema = self._latest("assets").schema
-        self._put("assets", lance_records.assets_to_arrow(assets, schema), there)
+        data = lance_records.assets_to_arrow(assets, self._latest("assets").schema)
+        self._put_words(data.column(lance_text.COLUMN).to_pylist())
+        self._put("assets", data, there)
+
+    def _put_words(self, documents: Sequence[str]) -> None:
+        table = self._latest("words")
+        self._words = self._words.latest(table)
+        if lacking := self._words.lacking(documents):
+            table.add(lance_records.words_to_arrow(lacking))
+
+    def _put_evidence(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
+        """An asset that is not there may have some all the same: `Batch` allows orphans."""
+        if evidence:
+            lance_tables.upsert(
+                self._evidence_of(bank), lance_records.evidence_to_arrow(evidence), "asset_id"
+            )
 
     def _put(self, name: str, data: pa.Table, there: Mapping[str, Asset]) -> None:
         """Write records by asset id. Of an asset that is not there, no table holds anything: what a killed
@@ -332,6 +495,8 @@ class LanceStore:
         for space in self.cards():
             lance_tables.delete(self._rows_of(space), "asset_id", ids)
         lance_tables.delete(self._latest("thumbnails"), "asset_id", ids)
+        for bank in self.banks():
+            lance_tables.delete(self._evidence_of(bank), "asset_id", ids)
 
     def _settle(self) -> None:
         """Mend what a killed writer left: rows whose asset never came go, others get its columns."""
@@ -361,37 +526,3 @@ def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) ->
     similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
     order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
     return [Match(rows[i], assets[i], float(similarities[i])) for i in order]
-
-
-def _make(path: Path) -> None:
-    """Make a library in a missing or empty folder, or finish one whose making was killed: the manifest comes
-    last."""
-    if (path / manifest.NAME).exists():
-        return
-    if path.exists() and not path.is_dir():
-        raise LibraryError(f"{path} is a file, but a library is a folder; name another path")
-    ours = {f"{name}.lance" for name in _OWN}
-    strange = [p.name for p in path.iterdir() if p.name not in ours] if path.exists() else []
-    if any(name.endswith(".lance") for name in strange):
-        raise LibraryError(
-            f"{path} was a library, but its {manifest.NAME} is lost: put it back from a backup, or index the "
-            "folders into a new library"
-        )
-    if strange:
-        raise LibraryError(
-            f"{path} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    tables = lance_tables.Tables(path)
-    for name, schema in _OWN.items():
-        tables.create(name, schema)
-    manifest.write(path, {})
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes whenever the manifest is replaced."""
-    try:
-        status = (path / manifest.NAME).stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_ino)

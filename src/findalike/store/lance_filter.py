@@ -8,13 +8,22 @@ table of its own and can be read backwards. Literals are quoted here, in one pla
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
+from findalike.filters import folded
+from findalike.filters.tree import Leaf
 from findalike.query import FACTS, And, Compare, Filter, In, IsNull, Kind, Like, Literal_, Not, Or
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 _FACT_NAMES = {name: name for name in FACTS} | {"path": "uri"}
+
+TAG_KEYS = "tag_keys"
+"""The column of tags that filters look in: a list of the folded tags, or of `NO_TAGS` alone."""
+NO_TAGS = ""
+"""Stands in the list of what has no tags, so that its index answers for those too. No tag is empty."""
+
 _OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 
@@ -33,19 +42,22 @@ def storage_name(name: str, kind: Kind) -> str:
     return f"{kind}_{escaped(name)}"
 
 
-def to_sql(where: Filter, stored: Mapping[str, Kind]) -> str:
-    """The condition that Lance reads. `where` is bound; `stored` has the metadata columns of the table.
+def to_sql(where: Filter, stored: Mapping[str, Kind], tagged: bool = True) -> str:
+    """The condition that Lance reads. `where` is bound; `stored` has the metadata columns of the table, and
+    `tagged` says whether it has tags: one of an earlier findalike has none.
 
     Null is neither true nor false, as in SQL, and conditions that are decided beforehand keep that: they
     compare the column with itself.
     """
     match where:
-        case And(parts):
-            return "(" + " AND ".join(to_sql(part, stored) for part in parts) + ")" if parts else "true"
-        case Or(parts):
-            return "(" + " OR ".join(to_sql(part, stored) for part in parts) + ")" if parts else "false"
+        case And(parts) | Or(parts):
+            word = " AND " if isinstance(where, And) else " OR "
+            several = word.join(to_sql(part, stored, tagged) for part in parts)
+            return f"({several})" if parts else str(isinstance(where, And)).lower()
         case Not(part):
-            return f"(NOT {to_sql(part, stored)})"
+            return f"(NOT {to_sql(part, stored, tagged)})"
+        case IsNull("tag") | Like("tag") | Compare("tag") | In("tag") if "tag" not in stored:
+            return _tag_sql(where) if tagged else _decided("`asset_id`", _fits_none(where))
         case IsNull(column):
             return f"({_column(column, stored)} IS NULL)"
         case Like(column, pattern):
@@ -66,6 +78,43 @@ def ids_sql(column: str, ids: list[str]) -> str:
 
 def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def tag_keys(tags: Sequence[str]) -> list[str]:
+    """What `TAG_KEYS` holds of these tags."""
+    return [folded(tag) for tag in tags] or [NO_TAGS]
+
+
+def _tag_sql(leaf: Leaf) -> str:
+    """A list and its index answer for equal tags; a pattern reads the tags as lines of one text."""
+    match leaf:
+        case IsNull():
+            return f"array_has(`{TAG_KEYS}`, '{NO_TAGS}')"
+        case Like(_, pattern):
+            return f"(NOT array_has(`{TAG_KEYS}`, '{NO_TAGS}') AND {_line_like(folded(pattern))})"
+        case In(_, values):
+            equal = [_tag_sql(Compare("tag", "=", value)) for value in values]
+            return f"({' OR '.join(equal)})" if equal else _decided("`asset_id`", False)
+        case Compare(_, operator, value):
+            if operator not in ("=", "!=") or not isinstance(value, str):
+                raise ValueError(f"{operator!r} {value!r} is no comparison of tags")
+            has = f"array_has(`{TAG_KEYS}`, {quoted(folded(value))})"
+            has = _decided("`asset_id`", False) if value == NO_TAGS else has
+            return f"(NOT {has})" if operator == "!=" else has
+
+
+def _line_like(pattern: str) -> str:
+    if "\n" in pattern:
+        return "false"
+    signs = {"%": "[^\n]*", "_": "[^\n]"}
+    wanted = "".join(signs.get(sign) or re.escape(sign) for sign in pattern)
+    line = quoted("(?:^|\n)" + wanted + "(?:$|\n)")
+    return f"regexp_like(array_to_string(`{TAG_KEYS}`, '\n'), {line})"
+
+
+def _fits_none(leaf: Leaf) -> bool:
+    """Whether what has no tags passes."""
+    return isinstance(leaf, IsNull) or (isinstance(leaf, Compare) and leaf.operator == "!=")
 
 
 def _column(name: str, stored: Mapping[str, Kind]) -> str:

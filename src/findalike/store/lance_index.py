@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from lancedb.index import BTree, IvfRq, IvfSq
+from lancedb.index import BTree, IvfRq, IvfSq, LabelList
 
+from findalike.store import lance_text
 from findalike.store.base import Progress, SpaceStatus
+from findalike.store.lance_filter import TAG_KEYS
 from findalike.store.lance_records import MATCH_COLUMNS, tree_columns
 from findalike.store.lance_tables import KEEP
 from findalike.types import Card, Vector
@@ -122,14 +124,15 @@ def compact(table: Any, name: str, progress: Progress, patience: int = 2) -> Non
     """Merge small files, drop deleted rows and old versions, and bring the indexes there are up to date. The
     columns of a larger table that ids and filters are looked up in get a tree each.
 
-    It may write the whole table again, so it waits for that many small files or for a tenth of the rows to be
-    deleted, unless one file is all there is.
+    It may write the whole table again, so it waits for that many small files, for a tenth of the rows to be
+    deleted or for texts that searches must read, unless one file is all there is.
     """
     stats = table.stats()
     files = stats["fragment_stats"]
     deleted = files["lengths"]["mean"] * files["num_fragments"] - stats["num_rows"]
     small = files["num_small_fragments"] >= patience
-    if files["num_fragments"] == 1 or small or deleted * 10 > stats["num_rows"]:
+    fresh = lance_text.unindexed(table) > lance_text.FRESH
+    if files["num_fragments"] == 1 or small or fresh or deleted * 10 > stats["num_rows"]:
         progress(f"Compacting {name}")
         table.optimize(cleanup_older_than=KEEP)
     if table.count_rows() < WITH_TREES:
@@ -138,6 +141,8 @@ def compact(table: Any, name: str, progress: Progress, patience: int = 2) -> Non
     for column in tree_columns(table.schema):
         if column not in there:
             table.create_index(column, config=BTree())
+    if TAG_KEYS in table.schema.names and TAG_KEYS not in there:
+        table.create_index(TAG_KEYS, config=LabelList())
 
 
 def refresh(table: Any, card: Card, progress: Progress) -> None:

@@ -1,7 +1,8 @@
-"""Assets, rows, thumbnails and failures as Arrow tables, and back."""
+"""Assets, rows, thumbnails, evidence and failures as Arrow tables, and back."""
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -9,11 +10,14 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from findalike.filters import folded
 from findalike.query import Kind
-from findalike.store import columns
-from findalike.store.lance_filter import escaped, storage_name, unescaped
-from findalike.types import Asset, Card, Failure, Origin, Row
+from findalike.store import columns, full_text
+from findalike.store.banks import evidence_table
+from findalike.store.lance_filter import NO_TAGS, TAG_KEYS, escaped, storage_name, tag_keys, unescaped
+from findalike.types import Asset, Card, Evidence, EvidenceTable, Failure, Origin, Row, Value
 
 _TIME = pa.timestamp("us", "UTC")
 _TYPES: dict[Kind, pa.DataType] = {
@@ -33,7 +37,20 @@ _FACTS = [
     pa.field("modified", _TIME),
 ]
 
-ASSETS = pa.schema([pa.field("asset_id", pa.string()), pa.field("sha256", pa.string()), *_FACTS])
+TAGS = [pa.field("tags", pa.list_(pa.string())), pa.field("document", pa.string())]
+"""What an asset table of an earlier findalike lacks, beside `KEYS`: tags as they were given, and the text
+that words are searched in."""
+KEYS = pa.field(TAG_KEYS, pa.list_(pa.string()))
+
+ASSETS = pa.schema([pa.field("asset_id", pa.string()), pa.field("sha256", pa.string()), *_FACTS, *TAGS, KEYS])
+WORDS = pa.schema([pa.field("word", pa.string())])
+EVIDENCE = pa.schema(
+    [
+        pa.field("asset_id", pa.string()),
+        pa.field("concepts", pa.list_(pa.int32())),
+        pa.field("weights", pa.list_(pa.float32())),
+    ]
+)
 THUMBNAILS = pa.schema([pa.field("asset_id", pa.string()), pa.field("thumbnail", pa.binary())])
 FAILURES = pa.schema(
     [
@@ -55,7 +72,7 @@ def rows_schema(card: Card) -> pa.Schema:
     query filters, ranks and describes."""
     element = pa.float16() if card.dtype == "float16" else pa.float32()
     texts = [pa.field(name, pa.string()) for name in ("row_id", "asset_id", "origin", "asset")]
-    return pa.schema([*texts, pa.field("vector", pa.list_(element, card.dim)), *_FACTS])
+    return pa.schema([*texts, pa.field("vector", pa.list_(element, card.dim)), *_FACTS, KEYS])
 
 
 def rows_table(space: str) -> str:
@@ -82,14 +99,63 @@ def tree_columns(schema: pa.Schema) -> list[str]:
     return [name for name in ("asset_id", "uri") if name in schema.names]
 
 
+def stored_as(column: str, kinds: Mapping[str, Kind]) -> str:
+    """Where an asset table holds a column or a fact."""
+    if column in kinds:
+        return storage_name(column, kinds[column])
+    return {"path": "uri", "tag": "tags"}.get(column, column)
+
+
 def field_of(name: str, kind: Kind) -> pa.Field:
     return pa.field(storage_name(name, kind), _TYPES[kind])
 
 
 def assets_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     """Assets with these columns of an asset table; metadata must be admitted by `columns`."""
-    ids = {"asset_id": [a.id for a in assets], "sha256": [a.sha256 for a in assets]}
-    return _table({**ids, **_filterable(assets, kinds_of(schema))}, schema)
+    own = {
+        "asset_id": [asset.id for asset in assets],
+        "sha256": [asset.sha256 for asset in assets],
+        "tags": [list(asset.tags) for asset in assets],
+        "document": [full_text.document(asset) for asset in assets],
+    }
+    return _table({**own, **_filterable(assets, kinds_of(schema))}, schema)
+
+
+def words_to_arrow(words: Sequence[str]) -> pa.Table:
+    return pa.table({"word": words}, schema=WORDS)
+
+
+def evidence_to_arrow(evidence: Mapping[str, Evidence]) -> pa.Table:
+    flat = evidence_table(evidence)
+    starts = pa.array(flat.starts.astype(np.int32))
+    lists = [pa.ListArray.from_arrays(starts, pa.array(part)) for part in (flat.concepts, flat.weights)]
+    return pa.Table.from_arrays([pa.array(flat.asset_ids, pa.string()), *lists], schema=EVIDENCE)
+
+
+def to_evidence(table: pa.Table) -> EvidenceTable:
+    concepts, weights = (table.column(name).combine_chunks() for name in ("concepts", "weights"))
+    starts = concepts.offsets.to_numpy().astype(np.int64)
+    return EvidenceTable(
+        tuple(table.column("asset_id").to_pylist()),
+        starts - starts[0] if len(starts) else np.zeros(1, np.int64),
+        concepts.flatten().to_numpy(),
+        weights.flatten().to_numpy(),
+    )
+
+
+def counted(column: pa.ChunkedArray, most: int) -> list[tuple[Value, int]]:
+    """The values of a column and how often they stand there, the most frequent first, ties by value. Tags
+    that differ in the case of letters are one."""
+    several = pa.types.is_list(column.type)
+    counts = (pc.list_flatten(column) if several else column).drop_null().value_counts()
+    pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    totals: dict[Any, tuple[Any, int]] = {}
+    for value, count in pairs:
+        key = folded(value) if several else value
+        spelled, before = totals.get(key, (value, 0))
+        totals[key] = (min(spelled, value), before + count)
+    best = heapq.nsmallest(max(most, 0), totals.values(), key=lambda pair: (-pair[1], pair[0]))
+    return [(_value(value), count) for value, count in best]
 
 
 def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
@@ -138,6 +204,7 @@ def to_assets(table: pa.Table | pa.RecordBatch) -> Iterator[Asset]:
             media=record["media"],
             sha256=record["sha256"],
             metadata=metadata,
+            tags=tuple(record.get("tags") or ()),
         )
 
 
@@ -181,13 +248,14 @@ def _origin(asset_id: str, text: str) -> Origin:
 
 def _asset_to_text(asset: Asset) -> str:
     facts = [asset.uri, asset.size, asset.modified.isoformat(), asset.media, asset.sha256]
-    return json.dumps([*facts, dict(asset.metadata)], ensure_ascii=False, default=str)
+    return json.dumps([*facts, dict(asset.metadata), asset.tags], ensure_ascii=False, default=str)
 
 
 def _asset(asset_id: str, text: str, kinds: Mapping[str, Kind]) -> Asset:
-    uri, size, modified, media, sha256, metadata = json.loads(text)
+    uri, size, modified, media, sha256, metadata, *tags = json.loads(text)
     typed = {name: _READ.get(kinds[name], _as_it_is)(value) for name, value in metadata.items()}
-    return Asset(uri, size, datetime.fromisoformat(modified), asset_id, media, sha256, typed)
+    several = tuple(tags[0]) if tags else ()  # an earlier findalike wrote none
+    return Asset(uri, size, datetime.fromisoformat(modified), asset_id, media, sha256, typed, several)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -208,6 +276,7 @@ def _filterable(assets: Sequence[Asset | None], kinds: Mapping[str, Kind]) -> di
         field.name: [fact.get("path" if field.name == "uri" else field.name) for fact in facts]
         for field in _FACTS
     }
+    data[TAG_KEYS] = [tag_keys(asset.tags) if asset else [NO_TAGS] for asset in assets]
     for name, kind in kinds.items():
         data[storage_name(name, kind)] = [asset.metadata.get(name) if asset else None for asset in assets]
     return data

@@ -59,8 +59,15 @@ class Tables:
 
     def create(self, name: str, schema: pa.Schema) -> None:
         """Make an empty table unless it is there, perhaps with more columns."""
-        if name not in self._database.list_tables().tables:
+        if name not in self.names():
             self._database.create_table(name, schema=schema, exist_ok=True)
+
+    def names(self) -> list[str]:
+        return list(self._database.list_tables().tables)
+
+    def drop(self, name: str) -> None:
+        self._open.pop(name, None)
+        self._database.drop_table(name)
 
     def latest(self, name: str) -> Any:
         """A table at its latest version. Looking for a newer one takes 0.3 ms, so every answer does."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from findalike.query import Filter, Kind, bind, evaluate
-from findalike.store import columns
+from findalike.filters import folded
+from findalike.query import Filter, IsNull, Kind, bind, evaluate
+from findalike.store import banks, columns, full_text
 from findalike.store.base import (
     Batch,
     Problem,
@@ -21,7 +23,20 @@ from findalike.store.base import (
     orphan_problems,
     unit,
 )
-from findalike.types import Asset, Card, Failure, Match, Row, Vector, Vectors
+from findalike.types import (
+    Asset,
+    Bank,
+    Card,
+    Evidence,
+    EvidenceTable,
+    Failure,
+    Found,
+    Match,
+    Row,
+    Value,
+    Vector,
+    Vectors,
+)
 
 
 class MemoryStore:
@@ -34,6 +49,9 @@ class MemoryStore:
         self._rows: dict[str, dict[str, Row]] = {}
         self._thumbnails: dict[str, bytes] = {}
         self._failures: dict[str, Failure] = {}
+        self._banks: dict[str, Bank] = {}
+        self._evidence: dict[str, dict[str, Evidence]] = {}
+        self._tables: dict[str, EvidenceTable] = {}  # of evidence, until the next change
 
     def cards(self) -> Mapping[str, Card]:
         return dict(self._cards)
@@ -43,16 +61,69 @@ class MemoryStore:
             self._cards[card.space] = card
             self._rows.setdefault(card.space, {})
 
+    def banks(self) -> Mapping[str, Bank]:
+        return dict(self._banks)
+
+    def add_bank(self, bank: Bank) -> None:
+        if self._banks.get(bank.name) != bank:
+            self._banks[bank.name], self._evidence[bank.name] = bank, {}
+            self._tables = {}
+
+    def remove_bank(self, name: str) -> None:
+        for by_name in (self._banks, self._evidence, self._tables):
+            by_name.pop(name, None)
+
+    def evidence(self, bank: str) -> EvidenceTable:
+        banks.bank_of(self._banks, bank)
+        if bank not in self._tables:
+            there = {i: one for i, one in self._evidence[bank].items() if i in self._assets}
+            self._tables[bank] = banks.evidence_table(there)
+        return self._tables[bank]
+
+    def put_evidence(
+        self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
+    ) -> None:
+        banks.check_evidence(self._banks, {bank: evidence})
+        for asset_id, several in tags.items():
+            columns.check_tags(asset_id, several)
+        self._evidence[bank] |= {i: dict(one) for i, one in evidence.items() if i in self._assets}
+        for i in set(tags) & set(self._assets):
+            self._assets[i] = replace(self._assets[i], tags=columns.kept_tags(tags[i]))
+        self._tables = {}
+
+    def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
+        passing = {asset.id for asset in self._passing(where)}
+        documents = {i: full_text.document(asset) for i, asset in self._assets.items()}
+        best = full_text.rank(full_text.asked(words), documents, passing, k)
+        return [Found(self._assets[i], relevance) for i, relevance in best]
+
+    def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
+        bind(IsNull(column), self.columns())
+        counts: Counter[Value] = Counter()
+        spelled: dict[Value, Value] = {}
+        for asset in self._passing(where):
+            value = columns.values(asset, self._kinds).get(column)
+            for one in value if isinstance(value, tuple) else () if value is None else (value,):
+                key = folded(one) if isinstance(value, tuple) else one
+                spelled[key] = min(spelled.get(key, one), one)  # type: ignore[type-var]
+                counts[key] += 1
+        found = [(spelled[key], count) for key, count in counts.items()]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[: max(most, 0)]
+
     def columns(self) -> Mapping[str, Kind]:
         return columns.visible(self._kinds)
 
     def write(self, batch: Batch) -> None:
         check_rows(self._cards, batch.rows)
+        banks.check_evidence(self._banks, batch.evidence)
         self._grow(batch.assets)
         for space, rows in batch.rows.items():
             replaced = {row.asset_id for row in rows}
             kept = {i: row for i, row in self._rows[space].items() if row.asset_id not in replaced}
             self._rows[space] = kept | {row.id: row for row in rows}
+        for bank, evidence in batch.evidence.items():
+            self._evidence[bank] |= {i: dict(one) for i, one in evidence.items()}
+        self._tables = {}
         self._thumbnails |= batch.thumbnails
         for asset in batch.assets:
             self._assets[asset.id] = self._kept(asset)
@@ -64,7 +135,9 @@ class MemoryStore:
         self._grow(there)
         for asset in there:
             old = self._assets[asset.id]
-            self._assets[asset.id] = replace(self._kept(asset), media=old.media, sha256=old.sha256)
+            self._assets[asset.id] = replace(
+                self._kept(asset), media=old.media, sha256=old.sha256, tags=old.tags
+            )
 
     def remove(self, asset_ids: Iterable[str]) -> int:
         ids = set(asset_ids)
@@ -126,13 +199,17 @@ class MemoryStore:
 
     def check(self) -> Sequence[Problem]:
         return orphan_problems(
-            set(self._assets), {space: self.encoded(space) for space in self._cards}, set(self._thumbnails)
+            set(self._assets),
+            {space: self.encoded(space) for space in self._cards},
+            set(self._thumbnails),
+            {bank: set(evidence) for bank, evidence in self._evidence.items()},
         )
 
     def repair(self) -> Sequence[Problem]:
         found = [problem for problem in self.check() if problem.repairable]
         rows = {row.asset_id for several in self._rows.values() for row in several.values()}
-        self._drop_parts((rows | set(self._thumbnails)) - set(self._assets))
+        parts = rows.union(self._thumbnails, *self._evidence.values())
+        self._drop_parts(parts - set(self._assets))
         return found
 
     def optimize(self, progress: Progress = lambda _: None) -> None:
@@ -149,7 +226,7 @@ class MemoryStore:
             self._assets = {i: self._kept(asset) for i, asset in self._assets.items()}
 
     def _kept(self, asset: Asset) -> Asset:
-        return replace(asset, metadata=columns.kept(asset.metadata, self._kinds))
+        return columns.kept_asset(asset, self._kinds)
 
     def _passing(self, where: Filter | None) -> list[Asset]:
         if where is None:
@@ -160,5 +237,8 @@ class MemoryStore:
     def _drop_parts(self, asset_ids: set[str]) -> None:
         for space, rows in self._rows.items():
             self._rows[space] = {i: row for i, row in rows.items() if row.asset_id not in asset_ids}
+        self._tables = {}
         for i in asset_ids:
             self._thumbnails.pop(i, None)
+            for evidence in self._evidence.values():
+                evidence.pop(i, None)
