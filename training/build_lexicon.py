@@ -346,7 +346,7 @@ CLASSES = """
 714 plectrum, guitar pick, pick
 715 pickelhaube, spiked helmet
 717 pickup truck, pickup
-722 ping-pong ball, table tennis ball
+722 ping-pong ball, table tennis ball, ping-pong, table tennis
 724 pirate ship, pirate
 725 pitcher, ewer
 726 carpenter's plane, woodworking plane, hand plane
@@ -361,7 +361,7 @@ CLASSES = """
 743 prison, jail
 744 projectile, missile
 746 hockey puck, puck
-747 punching bag, punchbag, punch bag
+747 punching bag, punchbag, punch bag, boxing
 748 purse, handbag
 750 quilt, comforter, duvet
 751 racing car, race car, racer, formula one car
@@ -387,7 +387,8 @@ CLASSES = """
 795 ski, skiing, skier
 796 ski mask, balaclava
 800 slot machine, one-armed bandit
-805 soccer ball, football
+768 rugby ball, rugby
+805 soccer ball, football, soccer
 807 solar dish, solar collector
 815 spider web, cobweb, spider's web
 818 spotlight
@@ -402,7 +403,7 @@ CLASSES = """
 836 sunglass, sunglasses, shades
 837 sunglasses, dark glasses, shades
 840 mop, swab
-842 swimming trunks, swim shorts, bathing trunks
+842 swimming trunks, swim shorts, bathing trunks, shorts
 844 switch, light switch
 847 tank, army tank
 850 teddy bear, teddy
@@ -655,12 +656,12 @@ tea < drink = 849 968
 nature, natural world = 599 815
 landscape, scenery, nature scene, natural scene, countryside < nature = 970 972 974-980
 mountain, mount, peak, hill < landscape = 970 980
-lake < landscape, water = 975
+lake, pond, river < landscape, water = 975
 sea, ocean < water = 460 540 973 976-978
 coast, coastline, shore, seaside < landscape, sea = 976-978
 beach, sand < coast = 977-978
 underwater < sea = 107-109 392-393 396 973 983
-geological formation, rock formation < landscape = 970 972-974 976-977 979-980
+geological formation, rock formation, rock < landscape = 970 972-974 976-977 979-980
 water, waterside = 449 525 536 562 718 971 974
 snow, winter scene = 537 795 802-803 970
 
@@ -738,7 +739,7 @@ mirror = 475
 
 clothing, clothes, garment, apparel, outfit, fashion, wear = 399 400 411 443 501 529 610 614 617 652 697
     735 834 887
-dress, frock < clothing = 578 601
+dress, frock < clothing = 578 601 689
 robe < clothing = 399-400 614 887
 skirt < clothing = 601 655 689 775
 coat, jacket < clothing = 568 617 869
