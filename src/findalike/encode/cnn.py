@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from findalike import pixels, plugins, runtime
+from findalike.checkpoint import read
 from findalike.encode import catalog
 from findalike.encode.base import Entry
 from findalike.errors import EncoderError
 from findalike.settings import Settings
-from findalike.types import Card, Picture, Vector, Vectors
+from findalike.types import Card, Picture, Pixels, Vector, Vectors
 
 GRAPH_REVISION = 1
 """Raised when `efficientnet.py` writes another graph from the same weights, so that caches are made anew."""
@@ -26,23 +27,62 @@ GRAPH_REVISION = 1
 
 @dataclass(frozen=True)
 class CnnEncoder:
-    """Average-pooled features of the last convolution, half the mean of photographs taken off."""
+    """Average-pooled features of the last convolution, half the mean of photographs taken off.
+
+    `checkpoint` is the file of the weights, whose classifier is read when it is asked for.
+    """
 
     card: Card
     session: Any
     centre: Vector
+    checkpoint: Path
 
     def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
-        pooled: Vectors = self.run(pictures, ["pooled"])[0]
-        centred: Vectors = pooled - self.centre
-        return centred
+        return self.centred(self.run(pictures, ["pooled"])[0])
+
+    def classify_batch(self, pictures: Sequence[Picture]) -> tuple[Vectors, Vectors]:
+        """Vectors, and the probabilities of the 1,000 classes of ImageNet, from one run of the network."""
+        pooled, logits = self.run(pictures, ["pooled", "logits"])
+        return self.centred(pooled), softmax(logits)
+
+    def centred(self, pooled: Vectors) -> Vectors:
+        """Pooled features, shape (..., dim), as vectors of the encoder's space, not yet of unit length."""
+        vectors: Vectors = pooled - self.centre
+        return vectors
 
     def run(self, pictures: Sequence[Picture], outputs: Sequence[str]) -> list[Any]:
         """Any of `features`, `pooled` and `logits`, one row for each picture."""
         side, fraction = self.card.preprocessing["side"], self.card.preprocessing["crop"]
         batch = np.stack([pixels.square(picture.pixels, side, fraction) for picture in pictures])
+        return self.look(batch, outputs)
+
+    def look(self, batch: Pixels, outputs: Sequence[str]) -> list[Any]:
+        """The same of pixels as they are: uint8 of shape (n, height, width, 3), of any height and width."""
         results: list[Any] = self.session.run(list(outputs), {"pixels": batch})
         return results
+
+    @property
+    def classifier(self) -> Vectors:
+        """The weights of the classes, shape (1000, dim): `logits` are `pooled` times them, plus `bias`."""
+        return self._head[0]
+
+    @property
+    def bias(self) -> Vector:
+        """What the classes begin with, shape (1000,)."""
+        return self._head[1]
+
+    @cached_property
+    def _head(self) -> tuple[Vectors, Vector]:
+        runtime.verify(self.checkpoint, self.card.sha256)
+        tensors = read(self.checkpoint)
+        return tensors["_fc.weight"].astype(np.float32), tensors["_fc.bias"].astype(np.float32)
+
+
+def softmax(logits: Vectors) -> Vectors:
+    """Probabilities over the last axis, float32."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Vectors = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 @dataclass(frozen=True)
@@ -87,7 +127,7 @@ def load(card: Card, settings: Settings) -> CnnEncoder:
         return model
 
     centre = statistics.mean * np.float32(card.preprocessing["centring"])
-    return CnnEncoder(card, _session(folder, name, build, card.precision == "int8"), centre)
+    return CnnEncoder(card, _session(folder, name, build, card.precision == "int8"), centre, weights)
 
 
 def _session(folder: Path, name: str, build: Callable[[], bytes], int8: bool) -> Any:

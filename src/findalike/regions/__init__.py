@@ -1,0 +1,64 @@
+"""Parts of pictures that get vectors of their own, so that a small thing in a large picture is found.
+
+    find(name)  the function that cuts a picture into parts, each with its box
+
+Parts cost what pictures cost: five of them make indexing five times as much work for the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from findalike import pixels
+from findalike.errors import UsageError
+from findalike.types import Box, Picture
+
+Cut = Callable[[Picture], list[Picture]]
+
+SHARE = 0.6
+"""Of each side, what a part of the grid has: halves that overlap, so that what lies on a border is whole in
+one of them."""
+
+LEAST = 128
+"""Pixels of a part's shorter side, in the original, below which parts would show nothing new."""
+
+GRID: tuple[Box, ...] = tuple(
+    (left, top, left + SHARE, top + SHARE)
+    for left, top in ((0.0, 0.0), (1 - SHARE, 0.0), (0.0, 1 - SHARE), (1 - SHARE, 1 - SHARE), (0.2, 0.2))
+)
+
+
+def grid(picture: Picture) -> list[Picture]:
+    """The four overlapping corners and the centre; nothing of a picture whose parts would be too small."""
+    if min(picture.width, picture.height) * SHARE < LEAST:
+        return []
+    return [part(picture, box) for box in GRID]
+
+
+def part(picture: Picture, box: Box) -> Picture:
+    """What is inside the box, with that box as its origin. A view of the same pixels."""
+    origin = replace(picture.origin, part="region", box=box)
+    width, height = picture.width * (box[2] - box[0]), picture.height * (box[3] - box[1])
+    return Picture(pixels.crop(picture.pixels, box), origin, round(width), round(height))
+
+
+FINDERS: dict[str, Cut] = {"grid": grid}
+MAGNIFIED: dict[str, float] = {"grid": 1 / SHARE}
+"""How much longer a decoded picture's sides must be than without parts, so that these have pixels enough."""
+
+
+def find(name: str) -> Cut:
+    """The function of that name. Raises UsageError naming those there are."""
+    if name not in FINDERS:
+        raise UsageError(f"no way to find regions is named {name!r}; there are: {', '.join(sorted(FINDERS))}")
+    return FINDERS[name]
+
+
+def magnified(name: str, short_side: int | None) -> int | None:
+    """How long the shorter side of a decoded picture must be, when `short_side` is enough for the whole."""
+    find(name)
+    return None if short_side is None else round(short_side * MAGNIFIED[name])
+
+
+__all__: Sequence[str] = ("FINDERS", "find", "grid", "magnified", "part")
