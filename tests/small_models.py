@@ -111,9 +111,11 @@ def not_finite(path: Path) -> Path:
     return path
 
 
-def two_tower(folder: Path, joint: bool = False, suffix: str = "", text_dim: int = 8) -> Path:
-    """A folder as of a hub. A picture's embedding is its mean colour times COLOURS, a text's the sum of what
-    its words mean, so that `red` finds what is red."""
+def two_tower(
+    folder: Path, joint: bool = False, suffix: str = "", text_dim: int = 8, mean: float = 0.0
+) -> Path:
+    """A folder as of a hub. A picture's embedding is its mean colour less `mean`, times COLOURS, a text's the
+    sum of what its words mean, so that `red` finds what is red."""
     see = [
         helper.make_node("ReduceMean", ["pixel_values"], ["mean"], axes=[2, 3], keepdims=0),
         helper.make_node("MatMul", ["mean", "colours"], ["image_embeds"]),
@@ -139,16 +141,17 @@ def two_tower(folder: Path, joint: bool = False, suffix: str = "", text_dim: int
     else:
         save(folder / f"onnx/vision_model{suffix}.onnx", see, [pixels], [image], colours=COLOURS)
         save(folder / f"onnx/text_model{suffix}.onnx", read, ids, [text], **reading)
-    return _configs(folder)
+    return _configs(folder, mean)
 
 
-def _configs(folder: Path) -> Path:
+def _configs(folder: Path, mean: float) -> Path:
     words = {"[PAD]": 0, "[UNK]": 1, **{word: i + 2 for i, word in enumerate(WORDS)}}
     tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
-    plain = {"do_normalize": False, "size": {"height": 32, "width": 32}, "resample": 2}
+    size = {"height": 32, "width": 32}
+    plain = {"image_mean": [mean] * 3, "image_std": [1, 1, 1], "size": size, "resample": 2}
     contents = {
         "config.json": {"model_type": "clip", "text_config": {"max_position_embeddings": 6}},
         "preprocessor_config.json": plain,

@@ -1,5 +1,5 @@
-"""A model's folder here, or on a hub: its files are fetched once, by name and commit, and only when a user names
-the model. A library finds them again in the cache, without the network."""
+"""A model's folder here, or on a hub: its files are fetched once, by name and commit, and only when a user
+names the model. A library finds them again in the cache, without the network."""
 
 from __future__ import annotations
 

@@ -28,8 +28,10 @@ from findalike.types import Card, Vectors
 
 CONFIGS = ("config.json", "preprocessor_config.json", "tokenizer.json")
 TOWERS = ("vision_model", "text_model")
-PICTURE_OUTPUTS = ("image_embeds", "image_features", "pooler_output")
-TEXT_OUTPUTS = ("text_embeds", "text_features", "pooler_output", "sentence_embedding")
+PICTURE_OUTPUTS = ("image_embeds", "image_features", "image_embeddings", "pooler_output")
+TEXT_OUTPUTS = ("text_embeds", "text_features", "text_embeddings", "pooler_output")
+"""Names of the outputs that are compared, the first choice first; the last only of a tower of its own."""
+
 _TOKENS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 LENGTHS = {"siglip": 64, "clip": 77}
 """Tokens of a text where no file says how many, by the beginning of `model_type`; else as of CLIP."""
@@ -151,7 +153,7 @@ def _picture_side(vision: Graph, config: Mapping[str, Any], how: Mapping[str, An
     _check_inputs(vision, {port.name, *feeds})
     chosen = recipe.configured(config, onnx.fixed_size(port))
     chosen = replace(chosen, layout=graph.layout(port), dtype=port.dtype)
-    output = _output(vision, PICTURE_OUTPUTS[:2] if feeds else PICTURE_OUTPUTS)
+    output = _output(vision, PICTURE_OUTPUTS[:-1] if feeds else PICTURE_OUTPUTS)
     batch, found = onnx.probed(vision, port, chosen, feeds, [output])
     pooling = "avg" if found[output].ndim == 4 else "none"
     return onnx.tower_card(port, chosen, output, pooling, batch, found[output])
@@ -185,7 +187,7 @@ def _reading(config: Mapping[str, Any], root: Path, text: Graph) -> dict[str, An
         "length": ports[0].shape[1] or _length(config, said),
         "pad": _pad(config, said),
         "lower": bool(said.get("do_lower_case", False)),
-        "output": _output(text, TEXT_OUTPUTS[:2] if any(map(graph.layout, text.inputs)) else TEXT_OUTPUTS),
+        "output": _output(text, TEXT_OUTPUTS[:-1] if any(map(graph.layout, text.inputs)) else TEXT_OUTPUTS),
         "batch": ports[0].shape[0] or (1 if graph.batch_alone(text.path) else None),
     }
 
