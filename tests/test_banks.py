@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from findalike import decode
 from findalike.errors import FindalikeError
 from findalike.types import Bank, Concept, Evidence, Metadata, Origin, Picture, Pixels
-from findalike.words.appearance import APPEARANCE, COLOURS, named_colours, reduced
+from findalike.words.appearance import APPEARANCE, COLOURS, light, named_colours, reduced
 from findalike.words.banks import CLASSES, MOST_TAGS, TAG_FROM, Observer, observed, ramp, tags_of
 from findalike.words.dates import DATES, FIRST_YEAR, LAST_YEAR
 from findalike.words.lexicon import CLASS_COUNT, Words, lexicon
@@ -219,6 +219,21 @@ def test_light() -> None:
     patches.paste((0, 200, 0), (0, 45, 90, 90))
     assert seen(patches)["colourful"] == 1
     assert "colourful" not in seen(np.full((90, 90, 3), 120, np.uint8))
+
+
+def test_light_agrees_with_plain_figures() -> None:
+    """Colourfulness as its authors define it, and mean and spread of luma (ITU-R BT.601)."""
+    for seed in range(5):
+        small = noise((48, 48, 3), seed) // (1 + seed)
+        red, green, blue = (small[:, :, i].astype(float).ravel() for i in range(3))
+        luma = (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+        first, second = red - green, (red + green) / 2 - blue
+        measure = (first.var() + second.var()) ** 0.5 + 0.3 * (first.mean() ** 2 + second.mean() ** 2) ** 0.5
+        found = light(small)
+        assert found["colourful"] == pytest.approx(ramp(measure, 45, 82), abs=1e-3)
+        assert found["bright"] == pytest.approx(ramp(luma.mean(), 0.6, 0.8), abs=1e-3)
+        assert found["dark"] == pytest.approx(ramp(luma.mean(), 0.3, 0.15), abs=1e-3)
+        assert found["high contrast"] == pytest.approx(ramp(luma.std(), 0.25, 0.35), abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ _SQUARE_WITHIN = 1.05
 _PANORAMA_FROM = 2.0
 _ROWS = 32
 _ALIKE = 8
+_AXES = np.array([[0.299, 0.587, 0.114], [1, -1, 0], [0.5, 0.5, -1]], np.float32)
+"""Luma, red against green, and yellow against blue, from red, green and blue."""
 
 
 class Appearance:
@@ -114,16 +116,19 @@ def light(small: Pixels) -> dict[str, float]:
     Colourfulness after Hasler and Süsstrunk, "Measuring colourfulness in natural images" (2003): 45 is
     average, 82 high.
     """
-    red, green, blue = np.ascontiguousarray(small.reshape(-1, 3).T).astype(np.float32)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    first, second = red - green, (red + green) / 2 - blue
-    colourfulness = np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean())
-    apart = np.maximum(np.abs(first), np.maximum(np.abs(green - blue), np.abs(red - blue)))
+    channels = np.ascontiguousarray(small.reshape(-1, 3).T).astype(np.float32)
+    red, green, blue = channels
+    means = channels.mean(axis=1)
+    centred = channels - means[:, None]
+    axes = _AXES @ means
+    spreads = np.sqrt(np.maximum(np.sum(_AXES @ (centred @ centred.T / len(red)) * _AXES, axis=1), 0))
+    colourfulness = np.hypot(*spreads[1:]) + 0.3 * np.hypot(*axes[1:])
+    apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     monochrome = ramp(np.count_nonzero(apart < _ALIKE) / len(apart), 0.94, 0.98)
-    mean, spread = luma.mean() / 255, luma.std() / 255
+    mean, spread = axes[0] / 255, spreads[0] / 255
     return {
         "black and white": monochrome,
-        "sepia": 0.0 if monochrome == 1 else _sepia(luma, first, green - blue),
+        "sepia": 0.0 if monochrome == 1 else _sepia(channels),
         "colourful": ramp(colourfulness, 45, 82),
         "bright": ramp(mean, 0.6, 0.8),
         "dark": ramp(mean, 0.3, 0.15),
@@ -164,16 +169,14 @@ def _seen(name: str, share: float) -> float:
     return 0.9 * ramp(share, low, high) + 0.1 * ramp(share, high, 1)
 
 
-def _sepia(luma: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """One warm tint all over: red above green above blue, by as much as lightness alone says. `first` and
-    `second` are by how much."""
-    warm = int(np.count_nonzero((first >= 1) & (second >= 1))) / len(first)
-    tint = float((first + second).mean())
-    if warm < 0.8 or tint < 12:
+def _sepia(channels: NDArray[np.float32]) -> float:
+    """One warm tint all over: red above green above blue, by as much as lightness alone says."""
+    tints = channels[:2] - channels[1:]
+    tint = 2 * float(tints.mean())
+    if tint < 12 or np.count_nonzero((tints >= 1).all(axis=0)) < 0.8 * tints.shape[1]:
         return 0.0
-    share = luma.astype(np.float64) / 255
-    powers = np.stack([np.ones_like(share), share, share * share])
-    tints = np.stack([first, second])
+    luma = (_AXES[0] @ channels).astype(np.float64) / 255
+    powers = np.stack([np.ones_like(luma), luma, luma * luma])
     damped = powers @ powers.T + 1e-6 * np.eye(3)
     fitted = np.linalg.solve(damped, powers @ tints.T).T @ powers
     return ramp(tint, 12, 24) * ramp((tints - fitted).std(), 6, 3)
