@@ -9,24 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, UsageError
 from findalike.query import parse_filter
-from findalike.store import lance_index, lance_tables, manifest
+from findalike.store import lance_index, lance_tables, lance_text, manifest
 from findalike.store.base import Batch
 from findalike.store.journal import Journal
 from findalike.store.lance import LanceStore
 from findalike.store.lance_filter import escaped, unescaped
-from findalike.types import Asset, Card, Failure, Origin, Row, Vectors
+from findalike.types import Asset, Bank, Card, Concept, Failure, Origin, Row, Vectors
 
 DIM = 16
 CARD = Card("cnn", "1", DIM, preprocessing={"size": (224, 224)}, calibration=((0.1, 0.0), (0.9, 1.0)))
@@ -412,6 +415,179 @@ def test_the_space_of_removed_assets_is_reclaimed_after_an_hour(
     files = b"".join(p.read_bytes() for p in library.rglob("*") if p.is_file())
     assert secret[30] in files
     assert secret[3] not in files
+
+
+# --- banks, evidence, tags and texts on disk
+
+BANK = Bank("things", "1", (Concept("dog", ("dog",), ("animal",)), Concept("cat")))
+
+
+def shown(numbers: range, tag: str = "dog") -> Batch:
+    """A batch with a tag and with evidence."""
+    plain = batch(numbers)
+    evidence = {"things": {a.id: {0: 0.5} for a in plain.assets}}
+    return replace(plain, assets=[replace(a, tags=(tag,)) for a in plain.assets], evidence=evidence)
+
+
+def with_bank(library: Path, numbers: range = range(0)) -> LanceStore:
+    store = made(library)
+    store.add_bank(BANK)
+    store.write(shown(numbers))
+    return store
+
+
+def assert_tagged(store: LanceStore) -> None:
+    """Tags, texts and evidence say the same of the same assets."""
+    there = {a.id: a.tags for a in store.assets()}
+    dogs = {i for i, tags in there.items() if "dog" in tags}
+    where = parse_filter("tag = 'dog'")
+    assert {a.id for a in store.assets(where)} == dogs
+    assert {m.row.asset_id for m in store.nearest(SPACE, QUERY, 999, where)} == dogs
+    assert {m.row.asset_id: m.asset.tags for m in store.nearest(SPACE, QUERY, 999)} == there
+    assert {f.asset.id for f in store.full_text("dogs", 999)} == dogs
+    assert sum(count for value, count in store.facets("tag") if value == "dog") == len(dogs)
+    assert set(store.evidence("things").asset_ids) <= set(there)
+
+
+@pytest.mark.parametrize("step", [*STEPS[:-1], "_put_evidence", "_put_words"])
+@pytest.mark.parametrize("change", ["write", "rewrite", "put", "remove"])
+def test_tags_and_evidence_cut_off_at_any_step_are_mended(
+    library: Path, step: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = with_bank(library, range(10))
+    ids = [f"a{n}" for n in range(6, 10)]
+    changes: dict[str, Callable[[LanceStore], Any]] = {
+        "write": lambda s: s.write(shown(range(10, 14))),
+        "rewrite": lambda s: s.write(shown(range(6, 10), "cat")),
+        "put": lambda s: s.put_evidence("things", {i: {1: 1.0} for i in ids}, dict.fromkeys(ids, ("cat",))),
+        "remove": lambda s: s.remove(ids),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(LanceStore, step, _fail(RuntimeError("killed")))
+        try:
+            changes[change](store)
+        except LibraryError:
+            reader = LanceStore(library)
+            assert set(reader.evidence("things").asset_ids) <= {a.id for a in reader.assets()}
+    fresh = LanceStore(library, mode="a")
+    fresh.write(shown(range(20, 21)))
+    assert list(fresh.check()) == []
+    assert_tagged(fresh)
+    changes[change](fresh)
+    assert_tagged(fresh)
+    assert list(fresh.check()) == []
+
+
+def test_banks_and_evidence_survive_reopening_and_readers_follow(library: Path) -> None:
+    store = with_bank(library, range(5))
+    reader = LanceStore(library)
+    first = reader.evidence("things")
+    assert reader.evidence("things") is first
+    assert reader.banks() == {"things": BANK}
+    store.put_evidence("things", {"a1": {1: 0.25}}, {"a1": ("cat",)})
+    assert reader.evidence("things") is not first
+    assert list(reader.evidence("things").concepts).count(1) == 1
+    store.add_bank(replace(BANK, revision="2"))
+    assert reader.banks()["things"].revision == "2"
+    assert reader.evidence("things").asset_ids == ()
+    assert reader.facets("tag") == [("dog", 4), ("cat", 1)]
+
+
+def test_evidence_is_asked_for_by_many_threads(library: Path) -> None:
+    reader = LanceStore(library) if with_bank(library, range(50)) else None
+    assert reader is not None
+    with ThreadPoolExecutor(8) as pool:
+        tables = list(pool.map(lambda _: reader.evidence("things"), range(40)))
+        found = list(pool.map(lambda _: len(reader.full_text("dog", 99)), range(40)))
+    assert {len(table.asset_ids) for table in tables} == {50}
+    assert set(found) == {50}
+
+
+def test_a_reader_changes_no_bank(library: Path) -> None:
+    with_bank(library, range(3)).close()
+    before = listing(library)
+    reader = LanceStore(library)
+    assert_tagged(reader)
+    for change in (
+        lambda: reader.add_bank(replace(BANK, revision="2")),
+        lambda: reader.remove_bank("things"),
+        lambda: reader.put_evidence("things", {}, {}),
+    ):
+        with pytest.raises(UsageError, match="mode='a'"):
+            change()
+    assert listing(library) == before
+
+
+def test_what_a_killed_change_of_banks_left_goes(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = with_bank(library, range(3))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", _fail(OSError(28, "No space left on device")))
+        with pytest.raises(LibraryError, match="free some space"):
+            store.add_bank(replace(BANK, revision="2"))
+    assert len(list(library.glob("evidence_*"))) == 2
+    assert_tagged(store)
+    store.optimize()
+    assert len(list(library.glob("evidence_*"))) == 1
+    assert_tagged(LanceStore(library))
+
+
+def test_a_damaged_list_of_banks_says_so(library: Path) -> None:
+    with_bank(library).close()
+    (library / "banks.json").write_text('{"banks": [{}]}')
+    with pytest.raises(LibraryError, match=r"banks\.json cannot be read"):
+        LanceStore(library).banks()
+
+
+def as_before_tags(library: Path) -> None:
+    """Make of a library what a findalike without tags and texts would have written."""
+    database = lancedb.connect(library)
+    database.drop_table("words")
+    database.open_table("assets").drop_columns(["tags", "document", "tag_keys"])
+    rows = database.open_table(f"rows_{escaped(SPACE)}")
+    rows.drop_columns(["tag_keys"])
+    found = rows.search().select(["asset_id", "asset"]).limit(None).to_arrow()
+    once = dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
+    short = [json.dumps(json.loads(text)[:6]) for text in once.values()]
+    data = pa.table({"asset_id": list(once), "asset": short})
+    rows.merge_insert("asset_id").when_matched_update_all().execute(data)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_library_from_before_tags_answers_and_grows(
+    library: Path, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(library, range(30)).close()
+    as_before_tags(library)
+    before = listing(library)
+    for mode in ("r", "a"):
+        old = LanceStore(library, mode)  # type: ignore[arg-type]
+        assert_whole(old, set(range(30)))
+        assert old.banks() == {}
+        assert old.facets("tag") == []
+        assert old.count(parse_filter("tag = 'dog' or tag like '%' or tag in ('x')")) == 0
+        assert old.count(parse_filter("tag is null and tag != 'dog'")) == 30
+        assert len(old.nearest(SPACE, QUERY, 99, parse_filter("tag is null"))) == 60
+        assert [found.asset.id for found in old.full_text("7", 5)] == ["a7"]
+        assert [found.asset.id for found in old.full_text("p", 5, parse_filter("size = 3"))] == ["a3"]
+    assert listing(library) == before
+    store = LanceStore(library, mode="a")
+    if killed:
+        with monkeypatch.context() as patch:
+            patch.setattr(lance_text, "make_index", _fail(RuntimeError("killed")))
+            with pytest.raises(LibraryError):
+                store.add_bank(BANK)
+        store = LanceStore(library, mode="a")
+    store.add_bank(BANK)
+    store.write(shown(range(30, 35)))
+    store.put_evidence("things", {}, {"a3": ("dog",)})
+    assert_whole(store, set(range(35)))
+    assert_tagged(store)
+    assert store.count(parse_filter("tag is null")) == 29
+    assert [found.asset.id for found in store.full_text("7", 5)] == ["a7"]
+    assert len(store.full_text("p", 99)) == 35
+    assert list(store.check()) == []
+    store.optimize()
+    assert_tagged(store)
 
 
 # --- indexes

@@ -63,13 +63,9 @@ def document(asset: Asset) -> str:
     folder, name = parent(asset.uri)
     columns = [asset.metadata[name] for name in sorted(asset.metadata)]
     texts = [_ENDING.sub("", name), *re.split(r"[/\\]", folder), *columns, *asset.tags]
-    parts, longer = [], dict[str, None]()
-    for text in texts:
-        if isinstance(text, str):
-            split = [_split(run) for run in _RUN.findall(_plain(text))]
-            parts.append(" ".join(piece for pieces, _ in split for piece in pieces))
-            longer |= dict.fromkeys(form for _, forms in split for form in forms)
-    return f" {BREAK} ".join(part for part in [*parts, *longer] if part)
+    read = [_read(text) for text in texts if isinstance(text, str)]
+    longer = dict.fromkeys(form for _, forms in read for form in forms)
+    return f" {BREAK} ".join(part for part in [*(pieces for pieces, _ in read), *longer] if part)
 
 
 def asked(words: str) -> Asked:
@@ -139,6 +135,13 @@ def _plain(text: str) -> str:
     if text.isascii():
         return text
     return unicodedata.normalize("NFKC", _MARKS.sub("", unicodedata.normalize("NFKD", text)))
+
+
+@lru_cache(1 << 14)  # folders, tags and words of columns come again and again
+def _read(text: str) -> tuple[str, tuple[str, ...]]:
+    """The pieces of a text, between spaces, and the longer forms of its words."""
+    split = [_split(run) for run in _RUN.findall(_plain(text))]
+    return " ".join(piece for pieces, _ in split for piece in pieces), tuple(f for _, fs in split for f in fs)
 
 
 @lru_cache(1 << 16)

@@ -259,7 +259,9 @@ class LanceStore:
     def assets(self, where: Filter | None = None) -> Iterator[Asset]:
         with self._guarded():
             table = self._latest("assets")
-            for batch in lance_tables.scan(table, table.schema.names, self._condition(where, table)):
+            for batch in lance_tables.scan(
+                table, lance_records.asset_columns(table.schema), self._condition(where, table)
+            ):
                 yield from lance_records.to_assets(batch)
 
     def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
@@ -269,7 +271,7 @@ class LanceStore:
     def find(self, uri: str) -> Asset | None:
         with self._guarded():
             table = self._latest("assets")
-            found = lance_tables.select_ids(table, table.schema.names, "uri", [uri])
+            found = lance_tables.select_ids(table, lance_records.asset_columns(table.schema), "uri", [uri])
             return next(lance_records.to_assets(found), None)
 
     def encoded(self, space: str) -> set[str]:
@@ -431,7 +433,9 @@ class LanceStore:
 
     def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
         table = self._latest("assets")
-        found = lance_tables.select_ids(table, table.schema.names, "asset_id", asset_ids)
+        found = lance_tables.select_ids(
+            table, lance_records.asset_columns(table.schema), "asset_id", asset_ids
+        )
         return {asset.id: asset for asset in lance_records.to_assets(found)}
 
     def _ids(self, table: Any) -> set[str]:

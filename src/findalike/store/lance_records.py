@@ -106,6 +106,11 @@ def stored_as(column: str, kinds: Mapping[str, Kind]) -> str:
     return {"path": "uri", "tag": "tags"}.get(column, column)
 
 
+def asset_columns(schema: pa.Schema) -> list[str]:
+    """The columns that make an `Asset`."""
+    return [name for name in schema.names if name not in ("document", TAG_KEYS)]
+
+
 def field_of(name: str, kind: Kind) -> pa.Field:
     return pa.field(storage_name(name, kind), _TYPES[kind])
 

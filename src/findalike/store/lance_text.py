@@ -20,8 +20,8 @@ from findalike.store import full_text, lance_tables
 from findalike.store.full_text import Asked
 
 COLUMN = "document"
-FRESH = 5_000
-"""So many documents may be outside of the index before `optimize` adds them: they take 20 ms of a search."""
+FRESH = 500
+"""So many documents may be outside of the index before `optimize` adds them: they take 2 ms of a search."""
 _SLACK = 8  # more than asked for, so that among equal ones ids decide
 _LEAST = 1e-9  # what a word is worth that all of many millions of documents hold
 _EQUAL = 1e-6  # relevances that float32 cannot tell apart
