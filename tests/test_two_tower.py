@@ -276,6 +276,9 @@ def test_a_model_of_a_hub(tmp_path: Path, pictures: Path, hub: tuple[str, list[s
         found = run(NOWHERE, "search", pictures / "coffee.jpg", "--json", *name)
         assert found.returncode == 0, found.stderr
         assert len(json.loads(found.stdout)) == 3
+    other = run(address, "search", pictures / "coffee.jpg", "--encoder", "clip:acme/other")
+    assert (other.returncode, asked) == (4, [])  # a search fetches nothing
+    assert "not clip:acme/other; to add it, run findalike index --encoder clip:acme/other" in other.stderr
     again = run(NOWHERE, "index", pictures, "--encoder", "clip:acme/tiny")  # from what was fetched before
     assert (again.returncode, asked) == (0, []), again.stderr
     assert "4 unchanged" in again.stdout

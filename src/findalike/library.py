@@ -305,9 +305,10 @@ class Library:
         for card in cards.values():
             if name is None or catalog.answers_to(card, name):
                 return self._installed(card)
-        found = self._asked(name or "")  # a name that no encoder has is a UsageError
-        if found.space in cards:
-            return found
+        if not catalog.on_hub(name or ""):  # a search fetches nothing
+            found = self._asked(name or "")  # a name that no encoder has is a UsageError
+            if found.space in cards:
+                return found
         raise LibraryMismatch(
             f"the library {self.path} holds {', '.join(cards)}, not {name}; to add it, run findalike index "
             f"--encoder {name} on the folders again"

@@ -124,6 +124,11 @@ def answers_to(card: Card, name: str) -> bool:
     return str(asked) == str(made)
 
 
+def on_hub(name: str) -> bool:
+    """Whether a name is the reference to a model of a hub, which `find` would fetch."""
+    return _family(name) is not None and references.parse(name).hub
+
+
 def load(card: Card, settings: Settings) -> Encoder:
     """The encoder of a card, which must give that very space. Raises EncoderError, ExtraMissing."""
     encoder = (_family(card.name) or _entry(card.name)).load(card, settings)
