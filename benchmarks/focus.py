@@ -1,4 +1,4 @@
-"""How well one thing in a picture is found: by its name (focus), by parts of the pictures of a library (grid),
+"""How well one thing in a picture is found: by its name (focus), by parts of a library's pictures (grid),
 and by a box that the user draws.
 
     python benchmarks/focus.py DATA [--each 20] [--part focus|grid|box]... [--json FILE]

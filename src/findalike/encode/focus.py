@@ -96,8 +96,7 @@ def activation(
     most = float(found.max())
     if most <= 0:
         return np.ones_like(found)
-    strength: Vectors = np.maximum(found, 0) / np.float32(most)
-    return strength
+    return np.clip(found / most, 0, 1).astype(np.float32)
 
 
 def activation_box(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from findalike.encode.base import Encoder
+from findalike.ingest.observe import Watchers
 from findalike.ingest.plan import planned, roots
 from findalike.ingest.work import Identities, Worker, pipeline
 from findalike.ingest.write import Writer, sweep
@@ -20,6 +21,7 @@ from findalike.settings import Settings
 from findalike.sources import Source
 from findalike.store.base import Store
 from findalike.types import Failure
+from findalike.words.banks import Observer
 
 __all__ = ["Progress", "Report", "Watch", "ingest", "roots"]
 
@@ -27,9 +29,10 @@ __all__ = ["Progress", "Report", "Watch", "ingest", "roots"]
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a run did. `added`: new files; `updated`: content or metadata changed; `encoded`: known files that
-    got vectors in another space; `moved`: known files found in another place; `removed`: files that are
-    gone; `skipped`: files that are no pictures and do not claim to be. `failures` also lists files that
-    failed before and have not changed since. `seconds` is the time it all took."""
+    got vectors in another space, vectors of regions, or evidence for another bank; `moved`: known files found
+    in another place; `removed`: files that are gone; `skipped`: files that are no pictures and do not claim
+    to be. `failures` also lists files that failed before and have not changed since. `seconds` is the time it
+    all took."""
 
     added: int = 0
     updated: int = 0
@@ -62,19 +65,30 @@ def ingest(
     settings: Settings,
     watch: Watch = lambda _: None,
     retry: bool = False,
+    observers: Sequence[Observer] = (),
+    regions: str | None = None,
 ) -> Report:
-    """Bring the library in step with the sources. Each encoder's space must be in the store.
+    """Bring the library in step with the sources. Each encoder's space and each observer's bank must be in
+    the store.
 
-    A file that failed before and has not changed is looked into again only with `retry`. Raises LibraryError
-    when the library cannot be written. On KeyboardInterrupt what was done is written first.
+    The first encoder that is a classifier tells the observers which classes a picture shows. `regions` names
+    the way to find parts of pictures, which get vectors beside the whole. A file that failed before and has
+    not changed is looked into again only with `retry`. Raises LibraryError when the library cannot be
+    written, UsageError for a name of no regions. On KeyboardInterrupt what was done is written first.
     """
     started = time.monotonic()
     spaces = [encoder.card.space for encoder in encoders]
     plan = planned(
-        store, spaces, found, retry, lambda *counts: watch(Progress("listing", counts[0], 0, counts[1]))
+        store,
+        spaces,
+        Watchers(observers, store),
+        found,
+        retry,
+        regions,
+        lambda *counts: watch(Progress("listing", counts[0], 0, counts[1])),
     )
-    writer, identities = Writer(store, settings.batch_rows), Identities(plan)
-    worker = Worker(encoders, settings, plan, identities)
+    writer, identities = Writer(store, settings.batch_rows, plan.watchers), Identities(plan)
+    worker = Worker(encoders, settings, plan, identities, regions)
     finished, total = len(plan.listed) - len(plan.jobs), len(plan.listed)
 
     def tick(phase: Literal["encoding", "sweeping"]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from findalike import sources
+from findalike import regions, sources
 from findalike import uri as uris
 from findalike.errors import SweepRefused
+from findalike.ingest.observe import Watchers
 from findalike.query import FACTS, Kind
 from findalike.sources import Source
 from findalike.store.base import Store
@@ -17,6 +18,7 @@ from findalike.store.columns import grown
 from findalike.types import Asset, Failure
 
 LISTED_BETWEEN_TICKS = 1_000
+ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Known:
     size: int
     modified: datetime
     sha256: str
+    width: int = 0
+    height: int = 0
 
     def same_file(self, listed: Asset) -> bool:
         return (self.size, self.modified) == (listed.size, listed.modified)
@@ -35,22 +39,25 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file to look into. `spaces` are those it needs vectors in even if its content is the same."""
+    """A file to look into. `spaces` and `banks` are those it needs vectors in and evidence for even if its
+    content is the same."""
 
     listed: Asset
     known: Known | None
     spaces: tuple[str, ...]
+    banks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Plan:
-    """`listed` by uri. `encoded`: by space, the ids that have vectors. `columns`: the kinds of metadata that
-    the library and the tables have. `unlisted`: folders and files that could not be listed. `remembered`:
-    files that failed before and have not changed since."""
+    """`listed` by uri. `encoded`: by space, the ids that have all their vectors. `columns`: the kinds of
+    metadata that the library and the tables have. `unlisted`: folders and files that could not be listed.
+    `remembered`: files that failed before and have not changed since."""
 
     known: Mapping[str, Known]
     encoded: Mapping[str, set[str]]
-    columns: Mapping[str, Kind]
+    watchers: Watchers
+    columns: Mapping[str, Kind] = field(default_factory=dict)
     listed: dict[str, Asset] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     unchanged: int = 0
@@ -66,16 +73,26 @@ class Plan:
 def planned(
     store: Store,
     spaces: Sequence[str],
+    watchers: Watchers,
     found: Sequence[Source],
     retry: bool,
+    finder: str | None,
     tick: Callable[[int, int], None],
 ) -> Plan:
-    """What has to be done. `tick` hears now and then how many files are listed and how many could not be.
+    """What has to be done. `finder` names the way to find regions, which known pictures then need too.
+    `tick` hears now and then how many files are listed and how many could not be.
 
-    Raises UsageError when a table's column is of another kind than the library's.
+    Raises UsageError when a table's column is of another kind than the library's, or no regions have that
+    name.
     """
-    known = {a.uri: Known(a.id, a.uri, a.size, a.modified, a.sha256) for a in store.assets()}
-    plan = Plan(known, {space: store.encoded(space) for space in spaces}, {})
+    known = {asset.uri: _known(asset) for asset in store.assets()}
+    encoded = {space: store.encoded(space) for space in spaces}
+    if finder:
+        regions.find(finder)
+        large = {k.id for k in known.values() if regions.worthwhile(finder, k.width, k.height)}
+        for space, ids in encoded.items():
+            ids -= _without_parts(store, space, sorted(large & ids))
+    plan = Plan(known, encoded, watchers)
     for source in found:
         for item in source:
             if isinstance(item, Failure):
@@ -91,6 +108,20 @@ def planned(
     return plan
 
 
+def _known(asset: Asset) -> Known:
+    width, height = (asset.metadata.get(name) for name in ("width", "height"))
+    size = (width, height) if isinstance(width, int) and isinstance(height, int) else (0, 0)
+    return Known(asset.id, asset.uri, asset.size, asset.modified, asset.sha256, *size)
+
+
+def _without_parts(store: Store, space: str, asset_ids: Sequence[str]) -> set[str]:
+    lacking = set(asset_ids)
+    for start in range(0, len(asset_ids), ROWS_AT_ONCE):
+        rows = store.rows(space, asset_ids[start : start + ROWS_AT_ONCE])
+        lacking -= {row.asset_id for row in rows if row.origin.part == "region"}
+    return lacking
+
+
 def _columns(store: Store) -> dict[str, Kind]:
     """The metadata columns of a library. One that shadows a fact of the same kind cannot be told from it."""
     return {name: kind for name, kind in store.columns().items() if FACTS.get(name) != kind}
@@ -102,11 +133,12 @@ def _sort_in(plan: Plan, listed: Asset, failure: Failure | None) -> None:
         return
     known = plan.known.get(listed.uri)
     lacking = plan.lacking(known.id) if known else tuple(plan.encoded)
-    if known is None or lacking or not known.same_file(listed):
-        plan.jobs.append(Job(listed, known, lacking))
+    banks = plan.watchers.lacking(known.id, plan.watchers.of_pixels) if known else ()
+    if known is None or lacking or banks or not known.same_file(listed):
+        plan.jobs.append(Job(listed, known, lacking, banks))
         return
     plan.unchanged += 1
-    if listed.metadata:
+    if listed.metadata or plan.watchers.lacking(known.id, plan.watchers.of_metadata):
         plan.with_metadata.append((known, listed))
 
 

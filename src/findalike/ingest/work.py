@@ -9,16 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Queue
-from typing import Literal
+from typing import Literal, cast
 
-from findalike import decode, sources
-from findalike.encode.base import Encoder, encode, short_side
+import numpy as np
+
+from findalike import decode, regions, sources
+from findalike.encode.base import Classifier, Encoder, encode, short_side
 from findalike.errors import EncoderError, ReadError
+from findalike.ingest.observe import Found
 from findalike.ingest.plan import Job, Known, Plan
 from findalike.settings import Settings
 from findalike.sources.base import reason
 from findalike.store.columns import kind_of
-from findalike.types import Asset, Failure, Metadata, Origin, Picture, Vector
+from findalike.types import Asset, Card, Failure, Metadata, Origin, Picture, Row, Vector, Vectors
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,8 @@ Outcome = Literal["added", "updated", "encoded", "moved", "unchanged", "skipped"
 
 @dataclass(slots=True)
 class Done:
-    """What became of a job. With a picture, it waits for the vectors of `spaces`; with a thumbnail, it was
-    decoded anew."""
+    """What became of a job. With a picture, it waits for the rows of `spaces` and the evidence for `banks`;
+    with a thumbnail, it was decoded anew. `probabilities` are those of a classifier, shape (classes,)."""
 
     job: Job
     outcome: Outcome
@@ -41,7 +44,10 @@ class Done:
     thumbnail: bytes = b""
     picture: Picture | None = None
     spaces: tuple[str, ...] = ()
-    vectors: dict[str, Vector] = field(default_factory=dict)
+    banks: tuple[str, ...] = ()
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    probabilities: Vector | None = None
+    evidence: Found = field(default_factory=dict)
     failure: Failure | None = None
 
 
@@ -87,21 +93,38 @@ class Worker:
     """Looks into files. `work` may be called by several threads at once."""
 
     def __init__(
-        self, encoders: Sequence[Encoder], settings: Settings, plan: Plan, identities: Identities
+        self,
+        encoders: Sequence[Encoder],
+        settings: Settings,
+        plan: Plan,
+        identities: Identities,
+        finder: str | None = None,
     ) -> None:
         self._encoders = {encoder.card.space: encoder for encoder in encoders}
+        classifiers = [e.card.space for e in encoders if hasattr(e, "classify_batch")]
+        self._classifier = classifiers[0] if classifiers and plan.watchers.of_pixels else None
         self._settings = settings
         self._plan = plan
         self._identities = identities
+        self._parts = regions.find(finder) if finder else _no_parts
         self._short_side = short_side(encoder.card for encoder in encoders)
+        if finder:
+            self._short_side = regions.magnified(finder, self._short_side)
 
     def work(self, jobs: Sequence[Job]) -> list[Done]:
         several = [self._guarded(job) for job in jobs]
         for space in self._encoders:
-            self._encode(space, [done for done in several if done.picture and space in done.spaces])
+            self._encode(space, [done for done in several if done.picture and self._wants(done, space)])
         for done in several:
+            if done.picture and done.asset:
+                done.evidence = self._plan.watchers.look(
+                    done.banks, done.picture, done.asset.metadata, done.probabilities
+                )
             done.picture = None
         return several
+
+    def _wants(self, done: Done, space: str) -> bool:
+        return space in done.spaces or (space == self._classifier and bool(done.banks))
 
     def _guarded(self, job: Job) -> Done:
         stage = "read"
@@ -124,15 +147,18 @@ class Worker:
 
     def _looked_into(self, job: Job, data: bytes, media: str) -> Done:
         sha256 = hashlib.sha256(data).hexdigest()
-        known, spaces = job.known, tuple(self._encoders)
+        known, spaces, banks = job.known, tuple(self._encoders), self._plan.watchers.of_pixels
         outcome: Outcome = "updated" if known else "added"
         if known and known.sha256 == sha256:
-            outcome, spaces = ("encoded" if job.spaces else "unchanged"), job.spaces
+            outcome, spaces, banks = "unchanged", job.spaces, job.banks
+            if spaces or banks:
+                outcome = "encoded"
         elif known is None and (known := self._identities.claim(sha256)):
             outcome, spaces = "moved", self._plan.lacking(known.id)
+            banks = self._plan.watchers.lacking(known.id, banks)
         identity = known.id if known else self._identities.new(job.listed.uri, sha256)
         asset = replace(job.listed, id=identity, sha256=sha256, media=media)
-        if not spaces:
+        if not spaces and not banks:
             return Done(job, outcome, asset)
         decoded = decode.decode(
             data,
@@ -143,7 +169,7 @@ class Worker:
         )
         metadata = {**self._fitting(decoded.metadata), **asset.metadata}
         asset = replace(asset, media=decoded.media, metadata=metadata)
-        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, spaces)
+        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, spaces, banks)
 
     def _fitting(self, metadata: Metadata) -> Metadata:
         """What a picture says of itself gives way to a table's column of the same name and another kind."""
@@ -155,9 +181,8 @@ class Worker:
         }
 
     def _encode(self, space: str, waiting: Sequence[Done]) -> None:
-        encoder = self._encoders[space]
         try:
-            vectors = encode(encoder, [done.picture for done in waiting if done.picture])
+            self._fill(space, waiting)
         except Exception as error:
             if len(waiting) > 1:  # find the picture that does it
                 for done in waiting:
@@ -167,9 +192,54 @@ class Worker:
                 log.exception("unexpected error at %s", waiting[0].job.listed.uri)
             waiting[0].outcome, waiting[0].asset = "failed", None
             waiting[0].failure = failed(waiting[0].job, "encode", str(error)).failure
-            return
-        for done, vector in zip(waiting, vectors, strict=True):
-            done.vectors[space] = vector
+
+    def _fill(self, space: str, waiting: Sequence[Done]) -> None:
+        """Give each its row of the whole picture in a space, and those of its parts."""
+        encoder, wholes = self._encoders[space], [done.picture for done in waiting if done.picture]
+        if space == self._classifier and any(done.banks for done in waiting):
+            vectors, probabilities = classified(cast(Classifier, encoder), wholes)
+            for done, each in zip(waiting, probabilities, strict=True):
+                done.probabilities = each
+        else:
+            vectors = encode(encoder, wholes)
+        for done, whole, vector in zip(waiting, wholes, vectors, strict=True):
+            if space in done.spaces:
+                asset_id = whole.origin.asset_id
+                done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
+                done.rows[space] += _part_rows(encoder, self._parts(whole))
+
+
+def classified(encoder: Classifier, pictures: Sequence[Picture]) -> tuple[Vectors, Vectors]:
+    """Vectors as of `encode`, and probabilities. Raises EncoderError when the encoder breaks its contract."""
+    if not pictures:
+        return encode(encoder, pictures), np.empty((0, 0), np.float32)
+    vectors, probabilities = encoder.classify_batch(pictures)
+    if len(probabilities) != len(pictures) or not np.isfinite(probabilities).all():
+        raise EncoderError(f"{encoder.card.space} gave probabilities that are not finite, or too few")
+    return encode(_Answered(encoder.card, vectors), pictures), probabilities
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answered:
+    """An encoder whose answer is there, so that it is checked like every other."""
+
+    card: Card
+    vectors: Vectors
+
+    def encode_batch(self, _: Sequence[Picture]) -> Vectors:
+        return self.vectors
+
+
+def _part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
+    vectors = encode(encoder, parts)
+    return [
+        Row(f"{part.origin.asset_id}:region-{number}", part.origin, vector)
+        for number, (part, vector) in enumerate(zip(parts, vectors, strict=True))
+    ]
+
+
+def _no_parts(_: Picture) -> list[Picture]:
+    return []
 
 
 _NUMBERS = {"integer", "number"}

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from findalike import sources
 from findalike import uri as uris
+from findalike.ingest.observe import Found, Watchers
 from findalike.ingest.plan import Known, Plan
 from findalike.ingest.work import Done, Outcome
 from findalike.sources import Source
 from findalike.store.base import Batch, Store
-from findalike.types import Asset, Failure, Metadata, Origin, Row
+from findalike.types import Asset, Evidence, Failure, Metadata, Row
 
 SECONDS_BETWEEN_WRITES = 15.0
 FROM_PIXELS = ("width", "height", "taken", "camera", "latitude", "longitude")
@@ -24,8 +25,9 @@ FROM_PIXELS = ("width", "height", "taken", "camera", "latitude", "longitude")
 class Writer:
     """Gathers what is done into batches, and counts."""
 
-    def __init__(self, store: Store, batch_rows: int) -> None:
+    def __init__(self, store: Store, batch_rows: int, watchers: Watchers) -> None:
         self._store = store
+        self._watchers = watchers
         self._batch_rows = batch_rows
         self._waiting: list[Done] = []
         self._last = time.monotonic()
@@ -57,11 +59,13 @@ class Writer:
         stored = self._store.get(old) if old else {}
         same = [d.asset for d in waiting if d.asset and not d.thumbnail]
         if same:
-            self._store.update([_merged(a, stored[a.id].metadata, ()) for a in same if a.id in stored])
+            self._update(
+                [(stored[a.id], _merged(a, stored[a.id].metadata, ())) for a in same if a.id in stored]
+            )
         new = [d for d in waiting if d.asset and d.thumbnail]
         failures = [d.failure for d in waiting if d.failure]
         if new or failures:
-            self._store.write(_batch(new, stored, failures))
+            self._store.write(self._batch(new, stored, failures))
 
     def failures(self, failures: Sequence[Failure]) -> None:
         if failures:
@@ -73,30 +77,57 @@ class Writer:
         for start in range(0, len(pairs), self._batch_rows):
             part = pairs[start : start + self._batch_rows]
             stored = self._store.get([known.id for known, _ in part])
-            changed = []
-            for known, listed in part:
-                before = stored.get(known.id)
-                if before and any(before.metadata.get(k) != v for k, v in listed.metadata.items()):
-                    changed.append(replace(before, metadata={**before.metadata, **listed.metadata}))
-            if changed:
-                self._store.update(changed)
-            refreshed += len(changed)
+            pairs_there = [(stored[known.id], listed) for known, listed in part if known.id in stored]
+            refreshed += self._update(
+                [(b, replace(b, metadata={**b.metadata, **listed.metadata})) for b, listed in pairs_there]
+            )
         return refreshed
 
+    def _update(self, pairs: Sequence[tuple[Asset, Asset]]) -> int:
+        """Write assets that have no new pixels, each given as it was and as it is, and what their metadata
+        now says; returns how many had other metadata."""
+        other = {now.id for before, now in pairs if _has_other_metadata(before, now)}
+        changed = [now for before, now in pairs if now.id in other or _has_other_place(before, now)]
+        if changed:
+            self._store.update(changed)
+        self._observe(
+            [n for _, n in pairs if n.id in other or self._watchers.lacking(n.id, self._watchers.of_metadata)]
+        )
+        return len(other)
 
-def _batch(new: Sequence[Done], stored: Mapping[str, Asset], failures: Sequence[Failure]) -> Batch:
-    assets: list[Asset] = []
-    rows: dict[str, list[Row]] = {}
-    thumbnails: dict[str, bytes] = {}
-    for done in new:
-        if done.asset is None:
-            continue
-        before = stored.get(done.asset.id)
-        assets.append(_merged(done.asset, before.metadata if before else {}, FROM_PIXELS))
-        thumbnails[done.asset.id] = done.thumbnail
-        for space, vector in done.vectors.items():
-            rows.setdefault(space, []).append(Row(f"{done.asset.id}:whole", Origin(done.asset.id), vector))
-    return Batch(assets, rows, thumbnails, failures)
+    def _observe(self, assets: Sequence[Asset]) -> None:
+        found = {asset.id: self._watchers.read(asset.metadata) for asset in assets}
+        for bank in self._watchers.of_metadata if assets else ():
+            tags = {a.id: self._watchers.tags(a.id, found[a.id], a.tags) for a in assets}
+            self._store.put_evidence(bank, {a.id: found[a.id][bank] for a in assets}, tags)
+
+    def _batch(self, new: Sequence[Done], stored: Mapping[str, Asset], failures: Sequence[Failure]) -> Batch:
+        assets: list[Asset] = []
+        rows: dict[str, list[Row]] = {}
+        evidence: dict[str, dict[str, Evidence]] = {}
+        for done in new:
+            if done.asset is None:
+                continue
+            before = stored.get(done.asset.id)
+            asset = _merged(done.asset, before.metadata if before else {}, FROM_PIXELS)
+            found: Found = done.evidence | self._watchers.read(asset.metadata)
+            tags = self._watchers.tags(asset.id, found, before.tags if before else ())
+            assets.append(replace(asset, tags=tags))
+            for space, several in done.rows.items():
+                rows.setdefault(space, []).extend(several)
+            for bank, each in found.items():
+                evidence.setdefault(bank, {})[asset.id] = each
+        thumbnails = {done.asset.id: done.thumbnail for done in new if done.asset}
+        return Batch(assets, rows, thumbnails, failures, evidence)
+
+
+def _has_other_metadata(before: Asset, now: Asset) -> bool:
+    """Whether it brings a value that is not there; one that is null is there where none is."""
+    return any(before.metadata.get(name) != value for name, value in now.metadata.items())
+
+
+def _has_other_place(before: Asset, now: Asset) -> bool:
+    return any(getattr(before, name) != getattr(now, name) for name in ("uri", "size", "modified"))
 
 
 def _merged(asset: Asset, before: Metadata, dropped: Sequence[str]) -> Asset:

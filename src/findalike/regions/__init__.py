@@ -2,12 +2,12 @@
 
     find(name)  the function that cuts a picture into parts, each with its box
 
-Parts cost what pictures cost: five of them make indexing five times as much work for the network.
+Each part costs the network what a picture costs: with nine of them, indexing is ten times its work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from findalike import pixels
@@ -16,24 +16,27 @@ from findalike.types import Box, Picture
 
 Cut = Callable[[Picture], list[Picture]]
 
-SHARE = 0.6
-"""Of each side, what a part of the grid has: halves that overlap, so that what lies on a border is whole in
-one of them."""
+SHARE = 0.45
+"""Of each side, what a part of the grid has. Of what was tried, thirds that overlap find things of 0.3 to 0.4 of the
+side best; halves are too coarse for 0.3 (`benchmarks/focus.py --part grid`)."""
 
 LEAST = 128
 """Pixels of a part's shorter side, in the original, below which parts would show nothing new."""
 
-GRID: tuple[Box, ...] = tuple(
-    (left, top, left + SHARE, top + SHARE)
-    for left, top in ((0.0, 0.0), (1 - SHARE, 0.0), (0.0, 1 - SHARE), (1 - SHARE, 1 - SHARE), (0.2, 0.2))
-)
+_STARTS = (0.0, (1 - SHARE) / 2, 1 - SHARE)
+GRID: tuple[Box, ...] = tuple((left, top, left + SHARE, top + SHARE) for top in _STARTS for left in _STARTS)
 
 
 def grid(picture: Picture) -> list[Picture]:
-    """The four overlapping corners and the centre; nothing of a picture whose parts would be too small."""
-    if min(picture.width, picture.height) * SHARE < LEAST:
+    """Three by three parts that overlap; none of a picture whose parts would be too small."""
+    if not worthwhile("grid", picture.width, picture.height):
         return []
     return [part(picture, box) for box in GRID]
+
+
+def worthwhile(name: str, width: int, height: int) -> bool:
+    """Whether a picture of this size, in pixels of the original, is large enough to have such parts."""
+    return min(width, height) >= LEAST * MAGNIFIED[name]
 
 
 def part(picture: Picture, box: Box) -> Picture:
@@ -59,6 +62,3 @@ def magnified(name: str, short_side: int | None) -> int | None:
     """How long the shorter side of a decoded picture must be, when `short_side` is enough for the whole."""
     find(name)
     return None if short_side is None else round(short_side * MAGNIFIED[name])
-
-
-__all__: Sequence[str] = ("FINDERS", "find", "grid", "magnified", "part")
