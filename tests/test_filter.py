@@ -34,6 +34,7 @@ COLUMNS: dict[str, Kind] = {
     "modified": "time",
     "sold": "boolean",
     "focal length": "integer",
+    "tag": "tags",
 }
 
 OPERATORS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
@@ -189,6 +190,9 @@ def test_the_language(text, tree):
         ("color = 5", 8, "text"),
         ("sold = 1", 7, "true or false"),
         ("sold > false", 0, "= and != only"),
+        ("tag >= 'a'", 0, "=, !=, in and like only"),
+        ("tag between 'a' and 'b'", 0, "=, !=, in and like only"),
+        ("tag in ('a', 5)", 13, "text in single quotes"),
         ("taken = 'soon'", 8, "'2019-05-01'"),
         ("taken = 2019-02-30", 8, "2019-02-30"),
         ("taken = '2019-13'", 8, "month"),
@@ -309,6 +313,26 @@ def test_days_and_instants_compare_at_midnight_in_utc():
 def test_nan_and_missing_columns_are_null():
     assert evaluate(IsNull("a"), {}) is True
     assert evaluate(Compare("a", "!=", 1.0), {"a": float("nan")}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("tag = 'DOG'", (True, False, False)),
+        ("tag != 'dog'", (False, True, True)),
+        ("not tag = 'dog'", (False, True, True)),
+        ("tag in ('cat', 'dog')", (True, True, False)),
+        ("tag not in ('cat', 'dog')", (False, False, True)),
+        ("tag like '%D_G%'", (True, True, False)),
+        ("tag like '%'", (True, True, False)),
+        ("tag is null", (False, False, True)),
+        ("tag = 'dog' and tag = 'grass'", (True, False, False)),
+    ],
+)
+def test_any_tag_may_fit(text, answers):
+    tree = parse_filter(text, COLUMNS)
+    several = ("grass", "Dog"), ("hotdog", "cat"), ()
+    assert tuple(evaluate(tree, {"tag": tags}) for tags in several) == answers
 
 
 def test_unlike_kinds_do_not_compare():
