@@ -40,10 +40,15 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """The parts of a reference. What is there as a file or folder is that; else OWNER/NAME is of the hub."""
+    """The parts of a reference. What is there as a file or folder is that; else OWNER/NAME is of the hub.
+
+    Raises UsageError for one that names nothing, or has an option without a value.
+    """
     family, _, rest = text.partition(":")
+    if not rest:
+        raise UsageError(f"{text} names no model: give its path, such as {family}:PATH")
     whole = Reference(family, rest)
-    if not rest or whole.path.exists():
+    if whole.path.exists():
         return whole
     place, _, written = rest.rpartition("?") if "?" in rest else (rest, "", "")
     options = dict(_option(each, text) for each in written.split("&") if each)
