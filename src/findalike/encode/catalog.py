@@ -140,7 +140,7 @@ def load(card: Card, settings: Settings) -> Encoder:
 def load_text(card: Card, settings: Settings) -> TextEncoder:
     """The side of a card's encoder that reads texts. Raises UsageError when it has none, EncoderError."""
     side = (_family(card.name) or _entry(card.name)).load_text
-    if side is None or "text" not in card.modalities:
+    if side is None:
         raise UsageError(
             f"{card.space} sees pictures and reads no words; a model that reads them is added with "
             "findalike index --encoder clip:FOLDER on the folders again"
