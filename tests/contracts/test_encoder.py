@@ -11,7 +11,6 @@ import small_models as small
 from findalike import settings
 from findalike.encode import catalog
 from findalike.encode.base import Encoder, encode
-from findalike.errors import UsageError
 from findalike.store.base import card_from_json, card_to_json
 from findalike.types import Card, Origin, Picture
 
@@ -111,12 +110,9 @@ def test_a_card_survives_the_library_and_is_found_again(card: Card) -> None:
 
 
 def test_the_side_of_texts_gives_rows_of_the_same_space(card: Card) -> None:
-    try:
-        reader = catalog.load_text(card, settings.load())
-    except UsageError as error:
-        assert "reads no words" in str(error)
-        assert "text" not in card.modalities
-        return
+    if "text" not in card.modalities:
+        pytest.skip("it reads no words")
+    reader = catalog.load_text(card, settings.load())
     texts = ["red", "blue and green", "", "an unheard-of word"]
     together = reader.encode_texts(texts)
     assert (together.shape, together.dtype) == ((4, card.dim), np.float32)
