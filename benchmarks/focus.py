@@ -228,7 +228,7 @@ def overlap(one: Box, other: Box) -> float:
 def by_grid(pool: Pool, arguments: argparse.Namespace) -> dict[str, list[float]]:
     """The composites are in a library beside all single pictures; the single picture that is in one asks."""
     table = {}
-    for share in (0.5, 0.4, 0.3, 0.2):
+    for share in (0.5, 0.4, 0.3):
         several = list(pasted(pool, arguments.each, share, 1024, 768))
         ranks = {"whole": [], "grid": []}
         wholes = np.concatenate([encode(pool.encoder, [shown(c.pixels, 256)]) for c in several])

@@ -18,10 +18,11 @@ from PIL import Image
 
 import findalike
 from findalike import ingest, sources
+from findalike.encode import catalog
 from findalike.errors import ReadError, SweepRefused, UsageError
 from findalike.ingest import Report
 from findalike.store.base import Batch
-from findalike.types import Asset, Failure, Row, Vector
+from findalike.types import Asset, Bank, Concept, Evidence, Failure, Metadata, Picture, Row, Vector
 
 INT8 = "efficientnet-lite0@1-int8"
 FLOAT = "efficientnet-lite0@1-float32"
@@ -615,3 +616,217 @@ def test_progress_goes_from_listing_to_sweeping(library: findalike.Library, pict
     library.add(pictures, watch=ticks.append)
     assert [tick.phase for tick in ticks] == ["encoding", "sweeping"]
     assert [(tick.done, tick.total, tick.failed) for tick in ticks] == [(5, 5, 1), (5, 5, 1)]
+
+
+# What pictures show
+
+
+class Shows:
+    """An observer of two concepts: whether the network's surest class is a cat, and whether it is surest."""
+
+    from_metadata = False
+
+    def __init__(self, name: str = "shows", concepts: tuple[str, ...] = ("cat", "other")) -> None:
+        self.bank = Bank(name, "1", tuple(Concept(each) for each in concepts))
+        self.asked: list[Picture | None] = []
+
+    def observe(
+        self, picture: Picture | None, metadata: Metadata, probabilities: np.ndarray | None
+    ) -> Evidence:
+        self.asked.append(picture)
+        assert picture is not None
+        assert picture.pixels.ndim == 3
+        assert probabilities is not None
+        assert probabilities.sum() == pytest.approx(1, abs=1e-4)
+        return {0 if probabilities.argmax() in (281, 282, 285) else 1: 0.75}
+
+
+class Says(Shows):
+    """An observer that goes by a table's column."""
+
+    from_metadata = True
+
+    def observe(
+        self, picture: Picture | None, metadata: Metadata, probabilities: np.ndarray | None
+    ) -> Evidence:
+        self.asked.append(picture)
+        assert picture is None
+        return {n: 1.0 for n, each in enumerate(self.bank.concepts) if metadata.get("color") == each.name}
+
+
+def look(
+    library: findalike.Library, found: sources.Source, *observers: Shows, spaces: tuple[str, ...] = (INT8,)
+) -> Report:
+    encoders = [library._encoder(catalog.find(space)) for space in spaces]
+    for encoder in encoders:
+        library.store.add_card(encoder.card)
+    for observer in observers:
+        library.store.add_bank(observer.bank)
+    return ingest.ingest(library.store, encoders, [found], library.settings, observers=observers)
+
+
+def evidence(library: findalike.Library, bank: str) -> dict[str, dict[int, float]]:
+    """By name of the file."""
+    table, found = library.store.evidence(bank), {}
+    names = {asset.id: Path(asset.uri).name for asset in library.store.assets()}
+    for place, asset_id in enumerate(table.asset_ids):
+        part = slice(table.starts[place], table.starts[place + 1])
+        found[names[asset_id]] = dict(
+            zip(table.concepts[part].tolist(), table.weights[part].tolist(), strict=True)
+        )
+    return found
+
+
+def tags(library: findalike.Library) -> dict[str, tuple[str, ...]]:
+    return {name: asset.tags for name, asset in by_name(library).items()}
+
+
+def test_new_pictures_get_evidence_and_tags(library: findalike.Library, pictures: Path) -> None:
+    assert counts(look(library, sources.discover(pictures), Shows())) == {"added": 4}
+    shown = evidence(library, "shows")
+    assert shown == {name: {int(name != "chelsea.jpg"): 0.75} for name in by_name(library)}
+    assert tags(library)["chelsea.jpg"] == ("cat",)
+    assert tags(library)["coffee.jpg"] == ("other",)
+    again = Shows()
+    assert counts(look(library, sources.discover(pictures), again)) == {"unchanged": 4}
+    assert not again.asked
+
+
+def test_vectors_are_the_same_with_and_without_observers(library: findalike.Library, pictures: Path) -> None:
+    look(library, sources.discover(pictures), Shows())
+    with findalike.open(":memory:") as plain:
+        look(plain, sources.discover(pictures))
+        for name, asset in by_name(plain).items():
+            assert float(vector_of(plain, asset) @ vector_of(library, by_name(library)[name])) > 0.9999
+
+
+def test_a_library_of_before_gets_evidence_and_keeps_its_vectors(
+    library: findalike.Library, pictures: Path
+) -> None:
+    look(library, sources.discover(pictures))
+    for asset in by_name(library).values():
+        mark(library, asset)
+    assert counts(look(library, sources.discover(pictures), Shows())) == {"encoded": 4}
+    assert set(evidence(library, "shows")) == set(by_name(library))
+    assert all(is_marked(library, asset) for asset in by_name(library).values())
+    assert tags(library)["chelsea.jpg"] == ("cat",)
+    assert counts(look(library, sources.discover(pictures), Shows())) == {"unchanged": 4}
+
+
+def test_another_bank_leaves_what_is_known_by_the_first(library: findalike.Library, pictures: Path) -> None:
+    first, second = Shows(), Shows("more", ("feline", "thing"))
+    look(library, sources.discover(pictures), first)
+    before = evidence(library, "shows")
+    later = Shows()
+    assert counts(look(library, sources.discover(pictures), later, second)) == {"encoded": 4}
+    assert not later.asked
+    assert evidence(library, "shows") == before
+    assert tags(library)["chelsea.jpg"] == ("cat", "feline")
+
+
+def test_what_shows_nothing_is_not_looked_at_again(library: findalike.Library, pictures: Path) -> None:
+    class Nothing(Shows):
+        def observe(self, *_: object) -> Evidence:
+            self.asked.append(None)
+            return {}
+
+    look(library, sources.discover(pictures), Nothing())
+    again = Nothing()
+    assert counts(look(library, sources.discover(pictures), again)) == {"unchanged": 4}
+    assert not again.asked
+    assert set(map(len, evidence(library, "shows").values())) == {0}
+
+
+def test_an_observer_that_fails_costs_its_evidence_alone(library: findalike.Library, pictures: Path) -> None:
+    class Broken(Shows):
+        def observe(self, *_: object) -> Evidence:
+            return {7: 0.5}
+
+    assert counts(look(library, sources.discover(pictures), Broken(), Shows("good"))) == {"added": 4}
+    assert set(map(len, evidence(library, "shows").values())) == {0}
+    assert tags(library)["chelsea.jpg"] == ("cat",)
+
+
+def test_changed_content_is_looked_at_again(library: findalike.Library, pictures: Path) -> None:
+    look(library, sources.discover(pictures), Shows())
+    shutil.copy(pictures / "chelsea.jpg", pictures / "coffee.jpg")
+    touch(pictures / "coffee.jpg")
+    assert counts(look(library, sources.discover(pictures), Shows())) == {"updated": 1, "unchanged": 3}
+    assert tags(library)["coffee.jpg"] == ("cat",)
+    assert evidence(library, "shows")["coffee.jpg"] == {0: 0.75}
+
+
+def test_a_moved_file_keeps_its_evidence(library: findalike.Library, pictures: Path) -> None:
+    look(library, sources.discover(pictures), Shows())
+    (pictures / "chelsea.jpg").rename(pictures / "cat.jpg")
+    again = Shows()
+    assert counts(look(library, sources.discover(pictures), again)) == {"moved": 1, "unchanged": 3}
+    assert not again.asked
+    assert tags(library)["cat.jpg"] == ("cat",)
+    assert evidence(library, "shows")["cat.jpg"] == {0: 0.75}
+
+
+def test_another_space_leaves_evidence_and_tags(library: findalike.Library, pictures: Path) -> None:
+    look(library, sources.discover(pictures), Shows())
+    again = Shows()
+    report = look(library, sources.discover(pictures), again, spaces=(INT8, FLOAT))
+    assert counts(report) == {"encoded": 4}
+    assert not again.asked
+    assert tags(library)["chelsea.jpg"] == ("cat",)
+    assert set(evidence(library, "shows")) == set(by_name(library))
+
+
+def test_changed_metadata_is_asked_about_without_the_picture(
+    library: findalike.Library, pictures: Path
+) -> None:
+    rows: list[dict[str, object]] = [
+        {"path": "coffee.jpg", "color": "brown"},
+        {"path": "chelsea.jpg", "color": "red"},
+    ]
+    table = write_table(pictures / "table.csv", *rows)
+    says, shows = Says("says", ("red", "brown")), Shows()
+    look(library, sources.discover_table(table), says, shows)
+    assert tags(library) == {"coffee.jpg": ("brown", "other"), "chelsea.jpg": ("red", "cat")}
+    rows[0]["color"] = "red"
+    write_table(table, *rows)
+    says, shows = Says("says", ("red", "brown")), Shows()
+    assert counts(look(library, sources.discover_table(table), says, shows)) == {
+        "updated": 1,
+        "unchanged": 1,
+    }
+    assert (len(says.asked), len(shows.asked)) == (1, 0)
+    assert tags(library) == {"coffee.jpg": ("red", "other"), "chelsea.jpg": ("red", "cat")}
+    assert evidence(library, "says") == {"coffee.jpg": {0: 1.0}, "chelsea.jpg": {0: 1.0}}
+
+
+def test_a_bank_that_reads_metadata_needs_no_pixels(library: findalike.Library, pictures: Path) -> None:
+    table = write_table(pictures / "table.csv", {"path": "coffee.jpg", "color": "brown"})
+    look(library, sources.discover_table(table))
+    stamp = (pictures / "coffee.jpg").stat()
+    (pictures / "coffee.jpg").write_bytes(b"x" * stamp.st_size)  # who opened it would see no picture
+    os.utime(pictures / "coffee.jpg", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    says = Says("says", ("red", "brown"))
+    assert counts(look(library, sources.discover(pictures / "coffee.jpg"), says)) == {"unchanged": 1}
+    assert tags(library) == {"coffee.jpg": ("brown",)}
+    look(library, sources.discover(pictures / "coffee.jpg"), says)
+    assert len(says.asked) == 1
+
+
+def test_probabilities_that_are_not_finite_are_the_encoders_failure(
+    library: findalike.Library, pictures: Path
+) -> None:
+    library.add(pictures / "coffee.jpg")
+    inner = library._encoder(catalog.find(INT8))
+
+    class Odd:
+        card = inner.card
+        encode_batch = inner.encode_batch
+
+        def classify_batch(self, several: list[Picture]) -> tuple[np.ndarray, np.ndarray]:
+            return inner.encode_batch(several), np.full((len(several), 3), np.nan, np.float32)
+
+    library.store.add_bank(Shows().bank)
+    found = [sources.discover(pictures / "cell.jpg")]
+    report = ingest.ingest(library.store, [Odd()], found, library.settings, observers=[Shows()])
+    assert counts(report) == {"failures": 1}
+    assert "probabilities that are not finite" in report.failures[0].error

@@ -96,7 +96,8 @@ def activation(
     most = float(found.max())
     if most <= 0:
         return np.ones_like(found)
-    return np.clip(found / most, 0, 1).astype(np.float32)
+    strength: Vectors = np.clip(found / most, 0, 1).astype(np.float32)
+    return strength
 
 
 def activation_box(

@@ -17,8 +17,8 @@ from findalike.types import Box, Picture
 Cut = Callable[[Picture], list[Picture]]
 
 SHARE = 0.45
-"""Of each side, what a part of the grid has. Of what was tried, thirds that overlap find things of 0.3 to 0.4 of the
-side best; halves are too coarse for 0.3 (`benchmarks/focus.py --part grid`)."""
+"""Of each side, what a part of the grid has. Three by three of them find things of 0.3 to 0.4 of the side;
+halves are too coarse for 0.3 (`benchmarks/focus.py --part grid`)."""
 
 LEAST = 128
 """Pixels of a part's shorter side, in the original, below which parts would show nothing new."""
