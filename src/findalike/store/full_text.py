@@ -93,9 +93,11 @@ def rank(
     A word that no document holds stands for those that are one typo away; of one that is held, those come
     after all else.
     """
-    stems = {i: [stem(word) for word in text.split()] for i, text in documents.items()}
-    held = {word for words in stems.values() for word in words}
-    near = {word: _neighbours(word, documents.values()) for word in search.words if may_have_typo(word)}
+    texts = {i: text.split() for i, text in documents.items()}
+    spelled = {word: stem(word) for word in {word for words in texts.values() for word in words}}
+    stems = {i: [spelled[word] for word in words] for i, words in texts.items()}
+    held = set(spelled.values())
+    near = {word: _neighbours(word, spelled) for word in search.words if may_have_typo(word)}
     exact = [word for word in search.words if stem(word) in held]
     exact += [other for word in search.words if stem(word) not in held for other in near.get(word, ())]
     later = [other for word in search.words if stem(word) in held for other in near.get(word, ())]
@@ -163,10 +165,9 @@ def _pieces(text: str) -> tuple[str, ...]:
     return tuple(piece for run in _RUN.findall(_plain(text)) for piece in _split(run)[0])
 
 
-def _neighbours(word: str, documents: Iterable[str]) -> list[str]:
-    """The words of documents that are one typo away."""
-    held = {other for text in documents for other in text.split() if other.isalpha()}
-    return sorted(other for other in held if other != word and _one_typo(word, other))
+def _neighbours(word: str, others: Iterable[str]) -> list[str]:
+    """The words of letters that are one typo away."""
+    return sorted(o for o in others if o != word and o.isalpha() and _one_typo(word, o))
 
 
 def _one_typo(a: str, b: str) -> bool:
@@ -197,4 +198,6 @@ def _scores(
 
 def _times(unit: tuple[str, ...], words: Sequence[str]) -> int:
     """How often these words stand together."""
+    if len(unit) == 1:
+        return words.count(unit[0])
     return sum(tuple(words[i : i + len(unit)]) == unit for i in range(len(words) - len(unit) + 1))
