@@ -30,7 +30,6 @@ from findalike.store import (
     lance_text,
     manifest,
 )
-from findalike.store.banks import Shelved
 from findalike.store.base import (
     Batch,
     Problem,
@@ -45,6 +44,7 @@ from findalike.store.base import (
 )
 from findalike.store.full_text import Asked
 from findalike.store.journal import Journal
+from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, storage_name, to_sql
 from findalike.store.lance_text import Vocabulary
 from findalike.types import (
@@ -83,12 +83,10 @@ class LanceStore:
                 lance_layout.make(self._path)
             self._cards = manifest.read(self._path)
             self._seen = banks.stamp(self._path / manifest.NAME)
-            self._banks: dict[str, Shelved] = {}
-            self._banks_seen = (0, 0)
-            self._evidence: dict[str, tuple[object, EvidenceTable]] = {}
             self._words = Vocabulary()
             self._searchable = False
             self._tables = lance_tables.Tables(self._path)
+            self._banks = LanceBanks(self._path, self._tables)
             self._journal = Journal(self._path)
 
     def cards(self) -> Mapping[str, Card]:
@@ -108,38 +106,20 @@ class LanceStore:
             manifest.write(self._path, known | {card.space: card})
 
     def banks(self) -> Mapping[str, Bank]:
-        return {name: one.bank for name, one in self._shelved().items()}
+        return self._banks.all()
 
     def add_bank(self, bank: Bank) -> None:
-        known = self._shelved()
-        if bank.name in known and known[bank.name].bank == bank:
-            return
-        with self._writing():
-            one = banks.shelved(bank)
-            self._tables.create(one.table, lance_records.EVIDENCE)
-            banks.write(self._path, known | {bank.name: one})
-            lance_layout.drop_strays(self._tables, self._shelved())
+        if self.banks().get(bank.name) != bank:
+            with self._writing():
+                self._banks.add(bank)
 
     def remove_bank(self, name: str) -> None:
         with self._writing():
-            known = self._shelved()
-            if known.pop(name, None):
-                banks.write(self._path, known)
-                lance_layout.drop_strays(self._tables, known)
+            self._banks.remove(name)
 
     def evidence(self, bank: str) -> EvidenceTable:
         with self._guarded():
-            table = self._evidence_of(bank)
-            gone = self._gone()
-            version = (table.name, table.version, tuple(gone))
-            seen, found = self._evidence.get(bank, (None, None))
-            if found is None or seen != version:
-                kept = f"NOT ({ids_sql('asset_id', gone)})" if gone else None
-                found = lance_records.to_evidence(
-                    lance_tables.select(table, lance_records.EVIDENCE.names, kept)
-                )
-                self._evidence[bank] = (version, found)
-            return found
+            return self._banks.evidence(bank, self._gone())
 
     def put_evidence(
         self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
@@ -325,7 +305,7 @@ class LanceStore:
                 self._ids(self._latest("assets")),
                 {space: self._ids(self._rows_of(space)) for space in self.cards()},
                 self._ids(self._latest("thumbnails")),
-                {bank: self._ids(self._evidence_of(bank)) for bank in self.banks()},
+                {bank: self._ids(self._banks.table(bank)) for bank in self.banks()},
             )
             for space, status in self.status().items():
                 if status.due:
@@ -339,19 +319,19 @@ class LanceStore:
             self._settle()
             assets = self._ids(self._latest("assets"))
             parts = [self._rows_of(space) for space in self.cards()] + [self._latest("thumbnails")]
-            parts += [self._evidence_of(bank) for bank in self.banks()]
+            parts += [self._banks.table(bank) for bank in self.banks()]
             self._drop_parts(set().union(*(self._ids(table) for table in parts)) - assets)
         return found
 
     def optimize(self, progress: Progress = lambda _: None) -> None:
         with self._writing():
             self._settle()
-            lance_layout.drop_strays(self._tables, self._shelved())
+            self._banks.drop_strays()
             for name in lance_layout.OWN:
                 patience = _THUMBNAIL_FILES if name == "thumbnails" else 2
                 lance_index.compact(self._latest(name), name, progress, patience)
             for bank in self.banks():
-                lance_index.compact(self._evidence_of(bank), f"the evidence for {bank}", progress)
+                lance_index.compact(self._banks.table(bank), f"the evidence for {bank}", progress)
             for space, card in self.cards().items():
                 table = self._rows_of(space)
                 lance_index.compact(table, space, progress)
@@ -389,16 +369,6 @@ class LanceStore:
         passing = set(assets) if where is None else {asset.id for asset in self.assets(where)}
         documents = {i: full_text.document(asset) for i, asset in assets.items()}
         return [Found(assets[i], score) for i, score in full_text.rank(search, documents, passing, k)]
-
-    def _shelved(self) -> dict[str, Shelved]:
-        if self._banks_seen != (stamp := banks.stamp(self._path / banks.NAME)):
-            self._banks, self._banks_seen = banks.read(self._path), stamp
-        return dict(self._banks)
-
-    def _evidence_of(self, bank: str) -> Any:
-        known = self._shelved()
-        banks.bank_of({name: one.bank for name, one in known.items()}, bank)
-        return self._latest(known[bank].table)
 
     def _latest(self, name: str) -> Any:
         return self._tables.latest(name)
@@ -467,10 +437,7 @@ class LanceStore:
 
     def _put_evidence(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
         """An asset that is not there may have some all the same: `Batch` allows orphans."""
-        if evidence:
-            lance_tables.upsert(
-                self._evidence_of(bank), lance_records.evidence_to_arrow(evidence), "asset_id"
-            )
+        self._banks.put(bank, evidence)
 
     def _put(self, name: str, data: pa.Table, there: Mapping[str, Asset]) -> None:
         """Write records by asset id. Of an asset that is not there, no table holds anything: what a killed
@@ -500,7 +467,7 @@ class LanceStore:
             lance_tables.delete(self._rows_of(space), "asset_id", ids)
         lance_tables.delete(self._latest("thumbnails"), "asset_id", ids)
         for bank in self.banks():
-            lance_tables.delete(self._evidence_of(bank), "asset_id", ids)
+            lance_tables.delete(self._banks.table(bank), "asset_id", ids)
 
     def _settle(self) -> None:
         """Mend what a killed writer left: rows whose asset never came go, others get its columns."""

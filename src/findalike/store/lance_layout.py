@@ -3,12 +3,11 @@ gets what it lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from findalike.errors import LibraryError
 from findalike.store import lance_records, lance_tables, lance_text, manifest
-from findalike.store.banks import Shelved
 from findalike.store.lance_filter import NO_TAGS, TAG_KEYS
 
 OWN = {
@@ -73,11 +72,3 @@ def _fill_in(tables: lance_tables.Tables) -> None:
         if lacking:
             words.add(lance_records.words_to_arrow(lacking))
         lance_tables.change(table, data, "asset_id")
-
-
-def drop_strays(tables: lance_tables.Tables, banks: Mapping[str, Shelved]) -> None:
-    """Drop the evidence of banks that are gone, also of those whose adding was killed."""
-    kept = {one.table for one in banks.values()}
-    for name in tables.names():
-        if name.startswith("evidence_") and name not in kept:
-            tables.drop(name)

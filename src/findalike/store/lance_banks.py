@@ -1,0 +1,71 @@
+"""The banks of a library on disk: their file, and the table of evidence that each of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from findalike.store import banks, lance_records, lance_tables
+from findalike.store.banks import Shelved
+from findalike.store.lance_filter import ids_sql
+from findalike.types import Bank, Evidence, EvidenceTable
+
+
+class LanceBanks:
+    """Reads follow what other processes change; tables of evidence stay in memory until they change."""
+
+    def __init__(self, library: Path, tables: lance_tables.Tables) -> None:
+        self._library = library
+        self._tables = tables
+        self._known: dict[str, Shelved] = {}
+        self._seen = (0, 0)
+        self._loaded: dict[str, tuple[object, EvidenceTable]] = {}
+
+    def all(self) -> dict[str, Bank]:
+        return {name: one.bank for name, one in self._shelved().items()}
+
+    def add(self, bank: Bank) -> None:
+        one = banks.shelved(bank)
+        self._tables.create(one.table, lance_records.EVIDENCE)
+        banks.write(self._library, self._shelved() | {bank.name: one})
+        self.drop_strays()
+
+    def remove(self, name: str) -> None:
+        known = self._shelved()
+        if known.pop(name, None):
+            self._loaded.pop(name, None)
+            banks.write(self._library, known)
+            self.drop_strays()
+
+    def table(self, bank: str) -> Any:
+        """The evidence for a bank. Raises LibraryMismatch when there is no such bank."""
+        banks.bank_of(self.all(), bank)
+        return self._tables.latest(self._shelved()[bank].table)
+
+    def evidence(self, bank: str, gone: Sequence[str]) -> EvidenceTable:
+        """All evidence for a bank, but for these assets."""
+        table = self.table(bank)
+        version = (table.name, table.version, tuple(gone))
+        seen, found = self._loaded.get(bank, (None, None))
+        if found is None or seen != version:
+            kept = f"NOT ({ids_sql('asset_id', list(gone))})" if gone else None
+            found = lance_records.to_evidence(lance_tables.select(table, lance_records.EVIDENCE.names, kept))
+            self._loaded[bank] = (version, found)
+        return found
+
+    def put(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
+        if evidence:
+            lance_tables.upsert(self.table(bank), lance_records.evidence_to_arrow(evidence), "asset_id")
+
+    def drop_strays(self) -> None:
+        """Drop the evidence of banks that are gone, also of those whose adding was killed."""
+        kept = {one.table for one in self._shelved().values()}
+        for name in self._tables.names():
+            if name.startswith("evidence_") and name not in kept:
+                self._tables.drop(name)
+
+    def _shelved(self) -> dict[str, Shelved]:
+        if self._seen != (stamp := banks.stamp(self._library / banks.NAME)):
+            self._known, self._seen = banks.read(self._library), stamp
+        return dict(self._known)
