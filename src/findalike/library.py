@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -20,7 +21,7 @@ from findalike import decode, ingest, plugins, sources
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.encode import catalog
-from findalike.encode.base import Encoder
+from findalike.encode.base import Encoder, TextEncoder
 from findalike.errors import (
     EncoderError,
     FindalikeError,
@@ -33,10 +34,13 @@ from findalike.errors import (
 )
 from findalike.ingest import Report, Watch
 from findalike.query import Query, Term, parse_filter, parse_term
-from findalike.search import Hits, Searcher
+from findalike.search import Hits, Searcher, Space
+from findalike.search.terms import Looker
+from findalike.search.words import Shelves
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.types import Asset, Box, Card, Failure
+from findalike.words import banks
 
 Path_ = str | os.PathLike[str]
 Mode = Literal["r", "a"]
@@ -88,8 +92,10 @@ class Library:
         self.path = path
         self.mode = mode
         self.settings = settings
-        self._searchers: dict[str, Searcher] = {}
+        self._open_spaces: dict[str, Space] = {}
+        self._shelves = Shelves(store)
         self._encoders: dict[str, Encoder] = {}
+        self._text_encoders: dict[str, TextEncoder | None] = {}
         self._loading = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -124,6 +130,7 @@ class Library:
         archives: bool = False,
         sweep: bool = False,
         retry: bool = False,
+        regions: str | None = None,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
@@ -132,7 +139,8 @@ class Library:
         New and changed pictures are encoded, moved ones keep their identity, and those whose file is gone
         are removed; the files themselves are never touched. `encoder` and `precision` add a space to those of
         the library. `sweep` lets go of a whole root that is missing or empty, `retry` looks again into files
-        that failed before and have not changed. `wait`: seconds to wait for another writer, -1 for ever.
+        that failed before and have not changed. `regions="grid"` gives overlapping parts of pictures vectors
+        of their own, so that small things are found. `wait`: seconds to wait for another writer, -1 for ever.
         Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
         """
         if not paths and table is None:
@@ -146,7 +154,12 @@ class Library:
             encoders = [self._encoder(card) for card in self._cards_to_fill(names, precision)]
             for each in encoders:
                 self.store.add_card(each.card)
-            return ingest.ingest(self.store, encoders, found, self.settings, watch, retry)
+            watchers = banks.observers()
+            for watcher in watchers:
+                self.store.add_bank(watcher.bank)
+            return ingest.ingest(
+                self.store, encoders, found, self.settings, watch, retry, watchers, regions
+            )
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
@@ -235,34 +248,46 @@ class Library:
     def search(
         self,
         *what: object,
-        text: str | None = None,
+        text: str | Sequence[str] | None = None,
         where: str | None = None,
         k: int = 20,
         min_score: float = 0.0,
         region: Box | None = None,
-        encoder: str | None = None,
+        focus: str | None = None,
+        encoder: str | Sequence[str] | None = None,
         include_self: bool = False,
+        diverse: float = 0.0,
+        offset: int = 0,
+        cursor: str | None = None,
     ) -> Hits:
-        """The pictures that look like the given ones, best first.
+        """The pictures that look like the given ones and fit the words, best first.
 
-        `what` may be paths, bytes of a picture file, PIL images, arrays of shape (height, width, 3), asset
-        ids, `Term`s, or one `Query`, which then says all. `region` (left, top, right, bottom in 0..1) is the
-        part of the one picture given that counts. Raises QueryError, LibraryMismatch.
+        `what` may be paths, words, bytes of a picture file, PIL images, arrays of shape (height, width, 3),
+        asset ids, `Term`s, or one `Query`, which then says all; `text` is words whatever they look like.
+        `region` (left, top, right, bottom in 0..1) is the part, and `focus` the thing, that counts of the one
+        picture given. `Query` says what the others mean. Raises QueryError, LibraryMismatch.
         """
         if len(what) == 1 and isinstance(what[0], Query):
-            return self._searcher(what[0].encoder).search(what[0])
-        terms = [self.term(each) for each in what] + ([Term(text, "text")] if text is not None else [])
-        if region is not None:
-            if len(terms) != 1:
-                raise QueryError(
-                    f"a region is a part of one picture, but there are {len(terms)} terms; use Term(box=…)"
-                )
-            terms = [replace(terms[0], box=region)]
-        return self._searcher(encoder).search(Query(tuple(terms), where, encoder, k, min_score, include_self))
+            return self._answer(what[0])
+        texts = [text] if isinstance(text, str) else list(text or ())
+        terms = [self.term(each) for each in what] + [Term(each, "text") for each in texts]
+        if region is not None or focus is not None:
+            terms = _on_the_picture(terms, region, focus)
+        names = encoder if encoder is None or isinstance(encoder, str) else tuple(encoder)
+        return self._answer(
+            Query(tuple(terms), where, names, k, min_score, include_self, diverse, offset, cursor)
+        )
+
+    def _answer(self, query: Query) -> Hits:
+        return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
 
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""
-        return self._searcher(None).size_of(term)
+        if term.kind not in ("image", "asset"):
+            raise QueryError(f"{term.label!r} is no picture, so it has no size")
+        looker = self._space(self._card(None)).looker
+        picture = looker.picture(replace(term, focus=term.focus or " "), looker.asset(term))
+        return picture.width, picture.height
 
     def term(self, what: object) -> Term:
         """The term that a path, an id, bytes, an image or an array stands for. Raises QueryError.
@@ -289,13 +314,30 @@ class Library:
         bare_id = term.kind == "text" and bool(self.store.get([text]))
         return Term(text, "asset") if bare_id else term
 
-    def _searcher(self, encoder: str | None) -> Searcher:
-        card = self._card(encoder)
-        if card.space not in self._searchers:
-            self._searchers[card.space] = Searcher(
-                self.store, card, lambda: self._encoder(card), self.settings
-            )
-        return self._searchers[card.space]
+    def _spaces(self, query: Query) -> list[Space]:
+        """The spaces to search: those that are named, else the library's first, and for words the first that
+        reads them. Raises LibraryMismatch."""
+        if query.encoders:
+            cards = [self._card(name) for name in query.encoders]
+        elif all(term.kind == "text" for term in query.terms):
+            cards = [self._reads_words() or self._card(None)]
+        else:
+            cards = [self._card(None)]
+            if any(term.kind == "text" for term in query.terms) and not catalog.reads_words(cards[0]):
+                cards = [*cards, *filter(None, [self._reads_words()])]
+        return [self._space(card) for card in {card.space: card for card in cards}.values()]
+
+    def _reads_words(self) -> Card | None:
+        """The library's first card with a side for texts."""
+        own = (self._installed(card) for card in self.store.cards().values() if catalog.reads_words(card))
+        return next(own, None)
+
+    def _space(self, card: Card) -> Space:
+        if card.space not in self._open_spaces:
+            text = partial(self._text_encoder, card)
+            looker = Looker(self.store, card, partial(self._encoder, card), text, self.settings)
+            self._open_spaces[card.space] = Space(self.store, card, looker, text)
+        return self._open_spaces[card.space]
 
     def _card(self, name: str | None) -> Card:
         """The library's card of that name or space; without a name its first. Raises LibraryMismatch."""
@@ -357,6 +399,14 @@ class Library:
                 self._encoders[card.space] = catalog.load(card, self.settings)
             return self._encoders[card.space]
 
+    def _text_encoder(self, card: Card) -> TextEncoder | None:
+        """The side for texts of a space, or None where it has none."""
+        with self._loading:
+            if card.space not in self._text_encoders:
+                reads = catalog.reads_words(card)
+                self._text_encoders[card.space] = catalog.load_text(card, self.settings) if reads else None
+            return self._text_encoders[card.space]
+
     def _installed(self, card: Card) -> Card:
         """The card of this installation for a space of the library, which must be the same in all that
         makes vectors. Raises LibraryMismatch."""
@@ -402,6 +452,16 @@ class Library:
         finally:
             (folder / HOLDER).unlink(missing_ok=True)
             lock.release()
+
+
+def _on_the_picture(terms: Sequence[Term], region: Box | None, focus: str | None) -> list[Term]:
+    """The terms, the region and the focus given to the one picture among them. Raises QueryError."""
+    pictures = [term for term in terms if term.kind in ("image", "asset")]
+    if len(pictures) != 1:
+        given = "a region" if region is not None else "a focus"
+        raise QueryError(f"{given} is of one picture, but there are {len(pictures)} in the query; use Term")
+    chosen = replace(pictures[0], box=region, focus=focus)
+    return [chosen if term is pictures[0] else term for term in terms]
 
 
 def _sign(path: Path) -> None:

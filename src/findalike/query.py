@@ -73,13 +73,14 @@ class Term:
 
     `what` is, for an `image`, a path, the bytes of a picture file, or upright RGB pixels (height, width, 3)
     of uint8; for an `asset` its id; for a `text` the words; for a `vector` its numbers, of shape (dim,).
-    `box` is the part of the picture that counts. Raises QueryError.
+    `box` is the part of the picture that counts, `focus` names the thing in it that does. Raises QueryError.
     """
 
     what: str | bytes | Pixels | Vector
     kind: TermKind = "image"
     box: Box | None = None
     weight: float = 1.0
+    focus: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in _CHECKS:
@@ -90,6 +91,10 @@ class Term:
             if self.kind not in ("image", "asset"):
                 raise QueryError(f"a box marks a part of a picture; a {self.kind} has none")
             object.__setattr__(self, "box", _checked_box(self.box))
+        if self.focus is not None:
+            if self.kind not in ("image", "asset"):
+                raise QueryError(f"a focus names a thing in a picture; a {self.kind} shows none")
+            _checked_words(self.focus)
 
     @property
     def label(self) -> str:
@@ -109,40 +114,64 @@ class Term:
     def _key(self) -> tuple[object, ...]:
         what = self.what
         known = (what.shape, what.tobytes()) if isinstance(what, np.ndarray) else what
-        return self.kind, known, self.box, self.weight
+        return self.kind, known, self.box, self.weight, self.focus
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """Terms to rank by, a filter to pass, or both.
 
-    `k` is from 1 to 10,000; `min_score`, in 0..1, leaves out weaker hits; `encoder` names the space, or
-    None for the library's own choice; `include_self` keeps the asset that a term is. Raises QueryError.
+    `k` is from 1 to 10,000; `min_score`, in 0..1, leaves out weaker hits; `encoder` names the space, several
+    of them, which are fused, or None for the library's own choice; `include_self` keeps the asset that a
+    term is. `diverse`, in 0..1, is how much a hit that looks like one before it gives way to others.
+    `offset` hits are passed over, up to 10,000 with `k`; `cursor`, that of an earlier answer to this query,
+    goes on where it ended instead. Raises QueryError.
     """
 
     terms: tuple[Term, ...] = ()
     where: str | Filter | None = None
-    encoder: str | None = None
+    encoder: str | tuple[str, ...] | None = None
     k: int = 20
     min_score: float = 0.0
     include_self: bool = False
+    diverse: float = 0.0
+    offset: int = 0
+    cursor: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))
+        if isinstance(self.encoder, list):
+            object.__setattr__(self, "encoder", tuple(self.encoder))
         if isinstance(self.where, str):
             parse_filter(self.where)
         if not self.terms and self.where is None:
             raise QueryError("the query is empty; give a picture, an id, a text or a filter")
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or not 1 <= self.k <= MAX_K:
+        if not _is_whole(self.k) or not 1 <= self.k <= MAX_K:
             raise QueryError(f"k is {self.k!r}, but it must be a whole number from 1 to {MAX_K:,}")
-        if not _is_number(self.min_score) or not 0 <= self.min_score <= 1:
-            raise QueryError(f"min_score is {self.min_score!r}, but it must be from 0 to 1")
+        for name in ("min_score", "diverse"):
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value <= 1:
+                raise QueryError(f"{name} is {value!r}, but it must be from 0 to 1")
+        if not _is_whole(self.offset) or not 0 <= self.offset <= MAX_K - self.k:
+            most = f"a whole number from 0 to {MAX_K - self.k:,}: {MAX_K:,} hits with k are the most"
+            raise QueryError(f"offset is {self.offset!r}, but it must be {most}; narrow the search with a filter")
+        if self.cursor is not None and self.offset:
+            raise QueryError("a cursor and an offset both say where to go on; give one of them")
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The names of the spaces to search; none for the library's own choice."""
+        return (self.encoder,) if isinstance(self.encoder, str) else self.encoder or ()
 
     def filter(self, columns: Mapping[str, Kind]) -> Filter | None:
         """`where` as a tree bound to the columns of a library. Raises QueryError."""
         if self.where is None:
             return None
         return parse_filter(self.where, columns) if isinstance(self.where, str) else bind(self.where, columns)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
@@ -308,7 +337,9 @@ def to_json(query: Query) -> dict[str, Any]:
     """
     where = query.where if query.where is None or isinstance(query.where, str) else render(query.where)
     values = {field.name: getattr(query, field.name) for field in fields(Query)}
-    return values | {"terms": [_term_to_json(term) for term in query.terms], "where": where}
+    encoder = list(query.encoder) if isinstance(query.encoder, tuple) else query.encoder
+    terms = [_term_to_json(term) for term in query.terms]
+    return values | {"terms": terms, "where": where, "encoder": encoder}
 
 
 def _term_to_json(term: Term) -> dict[str, Any]:
@@ -322,7 +353,9 @@ def _term_to_json(term: Term) -> dict[str, Any]:
         value = {"vector": [float(number) for number in what]}
     else:
         value = {"pixels": {"shape": list(what.shape), "data": base64.b64encode(what.tobytes()).decode()}}
-    return value | ({} if term.box is None else {"box": list(term.box)}) | {"weight": term.weight}
+    part = {} if term.box is None else {"box": list(term.box)}
+    focus = {} if term.focus is None else {"focus": term.focus}
+    return value | part | focus | {"weight": term.weight}
 
 
 def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
@@ -337,8 +370,9 @@ def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
     values["terms"] = tuple(_term_from_json(term, f"terms[{i}]", paths) for i, term in enumerate(terms))
     for name, kind, words in (
         ("where", str, "text"),
-        ("encoder", str, "text"),
+        ("encoder", str | list, "a name or a list of names"),
         ("include_self", bool, "true or false"),
+        ("cursor", str, "text"),
     ):
         value = values.get(name)
         if value is None:
@@ -359,7 +393,7 @@ _WHAT: dict[str, TermKind] = {
 
 
 def _term_from_json(data: object, where: str, paths: bool) -> Term:
-    values = _object(data, where, [*_WHAT, "box", "weight"])
+    values = _object(data, where, [*_WHAT, "box", "focus", "weight"])
     named = [name for name in _WHAT if name in values]
     if len(named) != 1:
         raise QueryError(
@@ -375,7 +409,8 @@ def _term_from_json(data: object, where: str, paths: bool) -> Term:
     except (QueryError, ValueError) as error:
         raise QueryError(f"{where}.{name}: {error}") from None
     try:
-        return Term(cast(Any, what), _WHAT[name], values.get("box"), values.get("weight", 1.0))
+        rest = (values.get("box"), values.get("weight", 1.0), values.get("focus"))
+        return Term(cast(Any, what), _WHAT[name], *rest)
     except QueryError as error:
         raise QueryError(f"{where}: {error}") from None
 

@@ -1,19 +1,22 @@
-"""Pure ranking: weigh terms into one vector, turn it from the ordinary, group parts under their asset."""
+"""Pure ranking: weigh terms into one vector, turn it from the ordinary, group parts, fuse, diversify."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from findalike.errors import QueryError
-from findalike.types import Match, Vector
+from findalike.types import Match, Vector, Vectors
 
 RETREAT = 0.5
 """How much of the library's mean is taken off a query; measured in `docs/decisions/query-adaptation.md`."""
 
 STEADY_FROM = 20
 """Pictures from which on their mean counts for more than half."""
+
+FUSION_K = 60
+"""Of reciprocal rank fusion, as Cormack, Clarke and Buettcher (2009) set it: how slowly ranks lose weight."""
 
 
 def combine(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
@@ -53,3 +56,37 @@ def best_parts(matches: Iterable[Match], excluded: frozenset[str] = frozenset())
         if match.row.asset_id not in seen:
             seen.add(match.row.asset_id)
             yield match
+
+
+def fused(rankings: Sequence[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
+    """Reciprocal rank fusion: each id's sum of `weight / (FUSION_K + rank)` over the rankings that hold it.
+
+    A ranking gives each id a value, the higher the better; equal values share the best of their ranks.
+    """
+    total: dict[str, float] = {}
+    for values, weight in zip(rankings, weights, strict=True):
+        rank, previous = 0, None
+        for place, name in enumerate(sorted(values, key=lambda i: (-values[i], i)), 1):
+            if values[name] != previous:
+                rank, previous = place, values[name]
+            total[name] = total.get(name, 0.0) + weight / (FUSION_K + rank)
+    return total
+
+
+def diversified(vectors: Vectors, relevance: Sequence[float], strength: float) -> list[int]:
+    """The order of maximal marginal relevance (Carbonell and Goldstein 1998) of rows of unit length.
+
+    Each next one is the best by `(1 - strength) * relevance - strength * similarity`, where relevance is
+    scaled to 0..1 and similarity is the cosine to the most similar one before it.
+    """
+    left = np.asarray(relevance, np.float64)
+    spread = float(left.max() - left.min()) if len(left) else 0.0
+    value = (1 - strength) * ((left - left.min()) / spread if spread else left * 0)
+    nearest = np.zeros(len(left))
+    order: list[int] = []
+    for _ in range(len(left)):
+        best = int(np.argmax(value - strength * nearest))
+        order.append(best)
+        value[best] = -np.inf
+        nearest = np.maximum(nearest, vectors @ vectors[best])
+    return order

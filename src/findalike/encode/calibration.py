@@ -25,6 +25,15 @@ BANDS: tuple[tuple[float, str], ...] = (
 )
 """The least score of each band, best first."""
 
+WORD_BANDS = dict(
+    zip(
+        (name for _, name in BANDS),
+        ("sure match", "strong match", "good match", "match", "weak match", "unrelated"),
+        strict=True,
+    )
+)
+"""The names of the bands where words were asked for: a picture is no copy of a text."""
+
 RELATED_FROM = BANDS[-2][0]
 """Below this score nothing is similar."""
 
@@ -46,6 +55,7 @@ def score(card: Card, similarity: float) -> float:
     return float(np.interp(similarity, similarities, scores))
 
 
-def band(score: float) -> str:
-    """The name of a score's band."""
-    return next(name for least, name in BANDS if score >= least)
+def band(score: float, words: bool = False) -> str:
+    """The name of a score's band; `words` for a query that has some."""
+    name = next(name for least, name in BANDS if score >= least)
+    return WORD_BANDS[name] if words else name

@@ -137,6 +137,11 @@ def load(card: Card, settings: Settings) -> Encoder:
     return encoder
 
 
+def reads_words(card: Card) -> bool:
+    """Whether a card's encoder has a side for texts."""
+    return (_family(card.name) or _entry(card.name)).load_text is not None
+
+
 def load_text(card: Card, settings: Settings) -> TextEncoder:
     """The side of a card's encoder that reads texts. Raises UsageError when it has none, EncoderError."""
     side = (_family(card.name) or _entry(card.name)).load_text

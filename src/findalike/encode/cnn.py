@@ -15,7 +15,7 @@ import numpy as np
 
 from findalike import pixels, plugins, runtime
 from findalike.checkpoint import read
-from findalike.encode import catalog
+from findalike.encode import catalog, text
 from findalike.encode.base import Entry
 from findalike.errors import EncoderError
 from findalike.settings import Settings
@@ -140,5 +140,5 @@ def _session(folder: Path, name: str, build: Callable[[], bytes], int8: bool) ->
         return runtime.session(runtime.cached(folder, name, build), exact)
 
 
-LITE0 = Entry(catalog.EFFICIENTNET_LITE0, load)
+LITE0 = Entry(catalog.EFFICIENTNET_LITE0, load, text.load)
 LITE2 = Entry(catalog.EFFICIENTNET_LITE2, load)

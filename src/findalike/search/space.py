@@ -1,0 +1,257 @@
+"""One space of a library: the terms of a query as one direction, and how well rows fit them.
+
+Everything that a row is judged by is put on one scale, that of chance: how many standard deviations it lies
+above a picture that has nothing to do with the term. On that scale pictures, words and evidence add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from findalike.encode import calibration
+from findalike.encode.base import TextEncoder, unit
+from findalike.query import Filter
+from findalike.rank import adapted, best_parts, combine
+from findalike.search.terms import Looker, Seen
+from findalike.search.words import Shelf
+from findalike.store.base import Store
+from findalike.types import Asset, Card, Match, Reason, Row, Vector, Vectors
+
+SAMPLE = 4_000
+"""Rows that stand for a library when its mean is taken: the mean is then within 2 % of its length."""
+
+STALE = 0.05
+"""The share by which a library grows or shrinks before its mean is taken again."""
+
+TESTIMONY = 6.0
+"""What full evidence for all that a text names counts, in standard deviations: as much as a picture that
+fits the meaning of its words better than any other of a hundred million."""
+
+LOOKS = 0.12
+"""The standard deviation of the similarity of two pictures that have nothing in common."""
+
+WORDED = ((0.0, 0.0), (2.5, 0.3), (4.0, 0.5), (6.0, 0.7), (9.0, 0.95), (12.0, 1.0))
+"""From standard deviations above chance to the score of words: see `docs/scores.md`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A picture that may answer, its best row, and by what: `value` orders, `score` is in 0..1."""
+
+    asset: Asset
+    row: Row | None
+    value: float
+    score: float
+    similarity: float
+    space: str
+    reasons: tuple[Reason, ...]
+
+
+class Space:
+    """Searches one space of a store."""
+
+    def __init__(
+        self, store: Store, card: Card, looker: Looker, text_encoder: Callable[[], TextEncoder | None]
+    ) -> None:
+        self.store = store
+        self.card = card
+        self.looker = looker
+        self.text_encoder = text_encoder
+        self._sample: tuple[Vectors, Vector, int] = (
+            np.zeros((0, card.dim), np.float32),
+            np.zeros(card.dim, np.float32),
+            0,
+        )
+
+    def by_looks(
+        self, seen: Sequence[Seen], depth: int, where: Filter | None, own: frozenset[str]
+    ) -> list[Candidate]:
+        """The pictures nearest to pictures."""
+        wanted = combine([s.vector for s in seen], [s.term.weight for s in seen])
+        vector = adapted(wanted, *self._ordinary())
+        most = float(vector @ wanted)  # of a picture that is the query itself
+        found = []
+        for match in self.nearest(vector, depth, where, own):
+            similarity = min(1.0, match.similarity / most)
+            score = calibration.score(self.card, similarity)
+            reasons = tuple(self._looks(s, match.row) for s in seen)
+            found.append(
+                Candidate(match.asset, match.row, similarity, score, similarity, self.card.space, reasons)
+            )
+        return found
+
+    def by_words(
+        self,
+        seen: Sequence[Seen],
+        shelf: Shelf,
+        depth: int,
+        passing: Callable[[Sequence[str]], Mapping[str, Asset]],
+        where: Filter | None,
+        own: frozenset[str],
+    ) -> list[Candidate]:
+        """The pictures that fit words best, or words and pictures together. `passing` gives those of some
+        assets that pass the filter."""
+        vector = self._direction(seen)
+        near = self.nearest(vector, depth, where, own) if vector.any() else []
+        rows = {match.row.asset_id: match.row for match in near}
+        assets = {match.row.asset_id: match.asset for match in near}
+        told = {s.term: shelf.evidence(shelf.read(cast(str, s.term.what))) for s in seen if _is_text(s)}
+        total = sum((s.term.weight * told[s.term] for s in seen if _is_text(s)), np.zeros(len(shelf.ids)))
+        new = [i for i in _strongest(total, shelf.ids, depth + len(own)) if i not in rows and i not in own]
+        assets |= passing(new)
+        rows |= self._best_rows([i for i in new if i in assets], vector)
+        return self._judged(seen, shelf, told, rows, assets)
+
+    def nearest(
+        self, vector: Vector, k: int, where: Filter | None, own: frozenset[str] = frozenset()
+    ) -> list[Match]:
+        """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
+        asked = k + len(own)
+        while True:
+            rows = self.store.nearest(self.card.space, vector, asked, where)
+            best = list(best_parts(rows, own))[:k]
+            if len(best) == k or len(rows) < asked:
+                return best
+            asked *= 2
+
+    def knows(self, word: str) -> bool:
+        """Whether the text side of this space knows a word; one that cannot say is taken at its word."""
+        encoder = self.text_encoder()
+        tower = getattr(encoder, "tower", None)
+        if tower is None:
+            return encoder is not None
+        return any(token.known for token in tower.tokens(word))
+
+    def spelled_like(self, word: str) -> list[str]:
+        tower = getattr(self.text_encoder(), "tower", None)
+        return tower.spelled_like(word) if tower else []
+
+    def _judged(
+        self,
+        seen: Sequence[Seen],
+        shelf: Shelf,
+        told: Mapping[object, Vector],
+        rows: Mapping[str, Row],
+        assets: Mapping[str, Asset],
+    ) -> list[Candidate]:
+        ids = [i for i in rows if i in assets]
+        vectors = np.stack([rows[i].vector for i in ids]) if ids else np.zeros((0, self.card.dim), np.float32)
+        vectors = unit(vectors)
+        places = np.array([shelf.place.get(i, -1) for i in ids], np.int64)
+        value, score = np.zeros(len(ids)), np.zeros(len(ids))
+        similarities, evidences = [], []
+        positive = sum(s.term.weight for s in seen if s.term.weight > 0) or 1.0
+        for s in seen:
+            similarity, above = self._above_chance(s, vectors)
+            evidence = _taken(told[s.term], places) if _is_text(s) else np.zeros(len(ids))
+            above = above + TESTIMONY * evidence
+            value += s.term.weight * above
+            score += s.term.weight / positive * self._score(s, similarity, above)
+            similarities.append(similarity)
+            evidences.append(evidence)
+        found = []
+        for n, i in enumerate(ids):
+            reasons = [
+                reason
+                for s, similarity, evidence in zip(seen, similarities, evidences, strict=True)
+                for reason in self._worded(s, float(similarity[n]), float(evidence[n]))
+            ]
+            strongest = max((float(each[n]) for each in similarities), default=0.0)
+            clipped = min(max(float(score[n]), 0.0), 1.0)
+            found.append(
+                Candidate(
+                    assets[i], rows[i], float(value[n]), clipped, strongest, self.card.space, tuple(reasons)
+                )
+            )
+        return found
+
+    def _above_chance(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
+        """The similarity of a term to rows, and how many standard deviations that is above chance."""
+        if not _is_text(seen):
+            similarity = vectors @ unit(seen.vector)
+            return similarity, similarity / LOOKS
+        encoder = self.text_encoder()
+        if encoder is None or not seen.vector.any():
+            return np.zeros(len(vectors), np.float32), np.zeros(len(vectors), np.float32)
+        if hasattr(encoder, "compare"):
+            similarity = encoder.compare(seen.term.what, vectors)
+            mean, spread = encoder.chance
+        else:
+            similarity = vectors @ seen.vector
+            chance = self._rows() @ seen.vector
+            mean, spread = float(chance.mean()), max(float(chance.std()), 1e-3)
+        return similarity, (similarity - np.float32(mean)) / np.float32(spread)
+
+    def _score(self, seen: Seen, similarity: Vector, above: Vector) -> Vector:
+        if _is_text(seen):
+            scored: Vector = np.interp(above, *zip(*WORDED, strict=True))
+            return scored
+        return np.array([calibration.score(self.card, float(each)) for each in similarity])
+
+    def _direction(self, seen: Sequence[Seen]) -> Vector:
+        """Where the terms point together, each scaled to the same spread over the library."""
+        total = np.zeros(self.card.dim, np.float64)
+        looks = [s for s in seen if not _is_text(s)]
+        if looks:
+            weights = [s.term.weight for s in looks]
+            total += adapted(combine([s.vector for s in looks], weights), *self._ordinary()) / LOOKS * sum(weights)
+        for s in seen:
+            if _is_text(s) and s.vector.any():
+                total += s.term.weight * s.vector / max(float((self._rows() @ s.vector).std()), 1e-3)
+        length = float(np.linalg.norm(total))
+        return (total / length).astype(np.float32) if length > 1e-9 else total.astype(np.float32)
+
+    def _best_rows(self, ids: Sequence[str], vector: Vector) -> dict[str, Row]:
+        rows = sorted(self.store.rows(self.card.space, ids), key=lambda row: float(row.vector @ vector))
+        return {row.asset_id: row for row in rows}
+
+    def _looks(self, seen: Seen, row: Row) -> Reason:
+        similarity = float(unit(seen.vector) @ unit(row.vector))
+        return Reason(seen.term.label, self.card.space, similarity, seen.term.weight)
+
+    def _worded(self, seen: Seen, similarity: float, evidence: float) -> list[Reason]:
+        reasons = []
+        if seen.vector.any():
+            reasons.append(Reason(seen.term.label, self.card.space, similarity, seen.term.weight))
+        if evidence > 0:
+            reasons.append(Reason(seen.term.label, "concepts", evidence, seen.term.weight))
+        return reasons
+
+    def _rows(self) -> Vectors:
+        """A sample of the library."""
+        self._ordinary()
+        return self._sample[0]
+
+    def _ordinary(self) -> tuple[Vector, int]:
+        """The mean of the library's vectors and of how many rows; kept while the library grows little."""
+        rows = self.store.count()
+        _, _, counted = self._sample
+        if abs(rows - counted) > counted * STALE:
+            sample = self.store.sample(self.card.space, SAMPLE)
+            if len(sample):
+                self._sample = sample[:: max(1, len(sample) // 500)], sample.mean(axis=0), rows
+        return self._sample[1], self._sample[2]
+
+
+def _is_text(seen: Seen) -> bool:
+    return seen.term.kind == "text"
+
+
+def _strongest(total: Vector, ids: Sequence[str], most: int) -> list[str]:
+    """The ids of the largest values above 0, best first, ties by id."""
+    count = min(most, int((total > 0).sum()))
+    if not count:
+        return []
+    least = np.partition(total, -count)[-count]
+    chosen = np.flatnonzero((total >= least) & (total > 0))
+    return [ids[i] for i in sorted(chosen, key=lambda i: (-total[i], ids[i]))[:most]]
+
+
+def _taken(evidence: Vector, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Vector:
+    """The evidence at these places; a place of -1 has none."""
+    taken: Vector = np.append(evidence, np.float32(0))[places]
+    return taken

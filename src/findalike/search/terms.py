@@ -1,0 +1,160 @@
+"""Terms to vectors of one space: pictures, parts of them, a thing in them, words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from findalike import decode, pixels, plugins, sources
+from findalike import uri as uris
+from findalike.encode.base import Encoder, TextEncoder, encode, short_side
+from findalike.errors import LibraryMismatch, QueryError, ReadError
+from findalike.query import Term
+from findalike.settings import Settings
+from findalike.store.base import Store
+from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector
+from findalike.words.lexicon import CLASS_COUNT, lexicon
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A term as a vector. `asset` is the library's own, when the term is one; `picture` is there when it had
+    to be decoded; `box` is the part of it that counted."""
+
+    term: Term
+    vector: Vector
+    asset: Asset | None = None
+    picture: Picture | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Sees terms in one space. `encoder` and `text_encoder` load its two sides when they are needed."""
+
+    store: Store
+    card: Card
+    encoder: Callable[[], Encoder]
+    text_encoder: Callable[[], TextEncoder | None]
+    settings: Settings
+
+    def seen(self, term: Term) -> Seen:
+        """Raises QueryError, LibraryMismatch."""
+        if term.kind == "vector":
+            return Seen(term, self._given(term))
+        if term.kind == "text":
+            return Seen(term, self._worded(term))
+        asset = self.asset(term)
+        if asset and term.box is None and term.focus is None:
+            rows = self.store.rows(self.card.space, [asset.id])
+            whole = [row for row in rows if row.origin.part == "whole"]
+            if whole:
+                return Seen(term, whole[0].vector, asset)
+        picture = self.picture(term, asset)
+        part = replace(picture, pixels=pixels.crop(picture.pixels, term.box)) if term.box else picture
+        if term.focus is None:
+            return Seen(term, encode(self.encoder(), [part])[0], asset, picture, term.box)
+        vector, box = self._focused(part, term.focus)
+        return Seen(term, vector, asset, picture, _within(box, term.box))
+
+    def asset(self, term: Term) -> Asset | None:
+        """The library's own asset that a term is: by id, or by the path of a file that has not changed."""
+        if term.kind == "asset":
+            asset_id = cast(str, term.what)
+            found = self.store.get([asset_id]).get(asset_id)
+            if found is None:
+                raise QueryError(
+                    f"no picture of the library has the id {asset_id!r}: ids are in findalike search --json"
+                )
+            return found
+        if term.kind != "image" or not isinstance(term.what, str):
+            return None
+        asset = self.store.find(uri_of(term.what))
+        if asset is None or uris.split(asset.uri)[1]:
+            return asset
+        listed = next(iter(sources.discover(uris.to_path(asset.uri))))
+        same = isinstance(listed, Asset) and (listed.size, listed.modified) == (asset.size, asset.modified)
+        return asset if same else None
+
+    def picture(self, term: Term, asset: Asset | None) -> Picture:
+        """The pixels of a term, as large as its part needs them."""
+        origin = Origin(asset.id if asset else "")
+        if isinstance(term.what, np.ndarray):
+            array = cast(Pixels, term.what)
+            return Picture(array, origin, array.shape[1], array.shape[0])
+        try:
+            data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
+            side = None if term.box or term.focus else short_side([self.card])
+            decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
+        except ReadError as error:
+            name = asset.uri if asset else term.label
+            raise QueryError(f"{name}: {error}") from error
+        return decoded.picture
+
+    def _read(self, term: Term, asset: Asset | None) -> bytes:
+        uri = asset.uri if asset else uri_of(cast(str, term.what))
+        with sources.open_asset(uri) as file:
+            return file.read()
+
+    def _given(self, term: Term) -> Vector:
+        vector = cast(Vector, term.what)
+        if vector.shape != (self.card.dim,):
+            raise LibraryMismatch(
+                f"the vector has {len(vector)} numbers, those of {self.card.space} have {self.card.dim}"
+            )
+        return vector
+
+    def _worded(self, term: Term) -> Vector:
+        """The direction of a text; zeros where none of its words is known."""
+        encoder = self.text_encoder()
+        if encoder is None:
+            return np.zeros(self.card.dim, np.float32)
+        return encoder.encode_texts([cast(str, term.what)])[0]
+
+    def _focused(self, picture: Picture, focus: str) -> tuple[Vector, Box | None]:
+        classes = classes_of(focus)
+        encoder = self.encoder()
+        if not hasattr(encoder, "classifier"):
+            raise QueryError(
+                f"{self.card.name} names no things, so it cannot focus on {focus!r}; search with "
+                "--encoder efficientnet-lite0"
+            )
+        found: tuple[Vector, Box | None] = plugins.on_use("findalike.encode.focus").focused(
+            cast(Any, encoder), picture, classes
+        )
+        return found
+
+
+def classes_of(focus: str) -> list[int]:
+    """The classes of the default network that a word means. Raises QueryError naming near words."""
+    known = lexicon()
+    mentions = known.find(focus)
+    if not mentions:
+        near = known.near(focus) or ["cat", "person", "car", "flower"]
+        raise QueryError(
+            f"the focus {focus!r} is nothing that can be told apart in a picture; known are, for example, "
+            f"{', '.join(near)}: see findalike words"
+        )
+    names = [known.bank.concepts[number].name for mention in mentions for number in mention.concepts]
+    return sorted({number for name in names for number in known.classes_under(name) if number < CLASS_COUNT})
+
+
+def uri_of(path: str) -> str:
+    return uris.from_path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def _within(box: Box | None, outer: Box | None) -> Box | None:
+    """A box of a part, in fractions of the whole picture."""
+    if box is None or outer is None:
+        return box or outer
+    width, height = outer[2] - outer[0], outer[3] - outer[1]
+    return (
+        outer[0] + box[0] * width,
+        outer[1] + box[1] * height,
+        outer[0] + box[2] * width,
+        outer[1] + box[3] * height,
+    )
