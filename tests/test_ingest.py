@@ -23,6 +23,7 @@ from findalike.errors import ReadError, SweepRefused, UsageError
 from findalike.ingest import Report
 from findalike.store.base import Batch
 from findalike.types import Asset, Bank, Concept, Evidence, Failure, Metadata, Picture, Row, Vector
+from findalike.words import banks
 
 INT8 = "efficientnet-lite0@1-int8"
 FLOAT = "efficientnet-lite0@1-float32"
@@ -276,7 +277,8 @@ class Changing:
 def run(library: findalike.Library, source: sources.Source) -> Report:
     """Ingest from a source that is given as an object."""
     encoder = library._encoder(next(iter(library.store.cards().values())))
-    return ingest.ingest(library.store, [encoder], [source], library.settings)
+    observers = [banks.observer(name) for name in library.store.banks()]
+    return ingest.ingest(library.store, [encoder], [source], library.settings, observers=observers)
 
 
 def test_a_file_that_vanishes_between_listing_and_reading(library: findalike.Library, pictures: Path) -> None:
