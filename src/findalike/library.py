@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import filelock
 
-from findalike import decode, ingest, plugins, sources
+from findalike import decode, ingest, plugins, sources, tagging
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.encode import catalog
@@ -39,14 +39,15 @@ from findalike.search.terms import Looker
 from findalike.search.words import Shelves
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
-from findalike.types import Asset, Box, Card, Failure
+from findalike.tagging import Tag, Tagged, Vocabulary, Word
+from findalike.types import Asset, Box, Card, Failure, Value
 from findalike.words import banks
 
 Path_ = str | os.PathLike[str]
 Mode = Literal["r", "a"]
 
 IN_MEMORY = ":memory:"
-LOCK, HOLDER = "writer.lock", "writer.json"
+LOCK, HOLDER, REGIONS = "writer.lock", "writer.json", "regions"
 IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
 """What two cards must share for their vectors to be of one space, beside its name."""
 
@@ -154,12 +155,21 @@ class Library:
             encoders = [self._encoder(card) for card in self._cards_to_fill(names, precision)]
             for each in encoders:
                 self.store.add_card(each.card)
+            regions = self._remembered(regions)
             watchers = banks.observers()
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
-            return ingest.ingest(
-                self.store, encoders, found, self.settings, watch, retry, watchers, regions
-            )
+            return ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, regions)
+
+    def _remembered(self, regions: str | None) -> str | None:
+        """The way of finding regions that this library was ever filled with, so that a changed picture keeps
+        its parts."""
+        path = Path(self.path) / REGIONS
+        if self.path == IN_MEMORY:
+            return regions
+        if regions:
+            path.write_text(regions, "utf-8")
+        return path.read_text("utf-8") if path.exists() else None
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
@@ -281,12 +291,54 @@ class Library:
     def _answer(self, query: Query) -> Hits:
         return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
 
+    def tags(self, what: object) -> list[Tag]:
+        """What a picture shows, bank by bank, the surest first: what the library keeps of its own pictures,
+        what is seen now of any other. `what` is as in `search`. Raises QueryError."""
+        card = self._card(None) if self.store.cards() else self._asked(self.settings.encoder)
+        own = list(self.store.cards().values())
+        encoders = (self._encoder(self._installed(each)) for each in [*own, *tagging.CLASSIFIER])
+        return tagging.tags(self.store, self._space(card).looker, lambda: encoders, self.term(what))
+
+    def facets(
+        self, column: str = "tag", where: str | None = None, most: int = 20
+    ) -> list[tuple[Value, int]]:
+        """The values of a column and how many pictures have them, the most frequent first, of the pictures
+        that pass the filter. Raises QueryError."""
+        passes = None if where is None else parse_filter(where, self.store.columns())
+        return list(self.store.facets(column, passes, most))
+
+    def words(self, text: str) -> list[Word]:
+        """What a text names, what is broader, narrower and near in meaning, and how many pictures of the
+        library show each; of a word that nothing knows, those spelled like it. Raises QueryError."""
+        space = self._spaces(Query((Term(text, "text"),)))[0]
+        return tagging.words(self.store, space, self._shelves.latest(), text)
+
+    def tag(
+        self,
+        vocabulary: Path_ | Vocabulary,
+        name: str | None = None,
+        min_confidence: float = tagging.MIN_CONFIDENCE,
+        wait: float = 0,
+        watch: tagging.Watch = lambda done, total: None,
+    ) -> Tagged:
+        """Tag every picture with what it shows of a vocabulary: a file of one word or phrase a line, or a
+        `Vocabulary`. What the name stood for before is replaced. Raises UsageError, LibraryLocked."""
+        read = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary.read(vocabulary, name)
+        with self._writing(wait):
+            space = self._spaces(Query((Term(read.name, "text"),)))[0]
+            return tagging.tag(self.store, space, read, min_confidence, watch)
+
+    def untag(self, name: str) -> int:
+        """Forget a vocabulary and its tags; returns how many pictures had one. Raises UsageError."""
+        with self._writing(0):
+            return tagging.untag(self.store, name)
+
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""
         if term.kind not in ("image", "asset"):
             raise QueryError(f"{term.label!r} is no picture, so it has no size")
         looker = self._space(self._card(None)).looker
-        picture = looker.picture(replace(term, focus=term.focus or " "), looker.asset(term))
+        picture = looker.picture(term, looker.asset(term))
         return picture.width, picture.height
 
     def term(self, what: object) -> Term:
