@@ -299,7 +299,7 @@ def squashed(encoder: CnnEncoder, array: Pixels, box: Box) -> Vector:
 WAYS: dict[str, Callable[[CnnEncoder, Pixels, Box], Vector]] = {
     "whole picture": lambda encoder, array, _: encode(encoder, [of(array)])[0],
     "its centre, 0.875": central,
-    "grown, then its centre": lambda e, array, box: central(e, array, focus.with_margin(box, 0.875)),
+    "grown, then its centre": lambda e, array, box: central(e, array, pixels.with_margin(box, 0.875)),
     "squashed to a square": squashed,
 }
 PARTS: dict[str, Callable[[Pool, argparse.Namespace], object]] = {

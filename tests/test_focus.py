@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import Photo
-from findalike import settings
+from findalike import pixels, settings
 from findalike.encode import catalog, focus
 from findalike.encode.base import encode, unit
 from findalike.encode.cnn import CnnEncoder, softmax
@@ -92,9 +92,9 @@ def test_places_of_less_than_half_the_strength_are_outside() -> None:
 
 
 def test_a_margin_is_what_a_central_crop_takes_off() -> None:
-    grown = focus.with_margin((0.4, 0.3, 0.6, 0.7), 0.8)
+    grown = pixels.with_margin((0.4, 0.3, 0.6, 0.7), 0.8)
     np.testing.assert_allclose(grown, (0.375, 0.25, 0.625, 0.75))
-    assert focus.with_margin((0.0, 0.0, 1.0, 0.5), 0.5) == (0.0, 0.0, 1.0, 0.75)
+    assert pixels.with_margin((0.0, 0.0, 1.0, 0.5), 0.5) == (0.0, 0.0, 1.0, 0.75)
 
 
 # The network

@@ -247,6 +247,9 @@ def test_json_has_defaults():
         "k": 20,
         "min_score": 0.0,
         "include_self": False,
+        "diverse": 0.0,
+        "offset": 0,
+        "cursor": None,
     }
 
 
@@ -286,3 +289,41 @@ def test_json_is_checked(data, words):
 def test_a_server_refuses_paths():
     with pytest.raises(QueryError, match=r"terms\[0\]\.path: files are not opened by name here"):
         from_json({"terms": [{"path": "/etc/passwd"}]}, paths=False)
+
+
+def test_json_of_all_that_a_query_can_say():
+    query = Query(
+        (Term("a.jpg", focus="cat"), Term("at night", "text", weight=-0.5)),
+        encoder=("efficientnet-lite0", "clip:x"),
+        diverse=0.3,
+        offset=40,
+    )
+    data = to_json(query)
+    assert data["terms"] == [
+        {"path": "a.jpg", "focus": "cat", "weight": 1.0},
+        {"text": "at night", "weight": -0.5},
+    ]
+    assert (data["encoder"], data["diverse"], data["offset"]) == (["efficientnet-lite0", "clip:x"], 0.3, 40)
+    assert from_json(json.loads(json.dumps(data))) == query
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"offset": -1}, "offset is -1, but it must be a whole number from 0 to 9,980"),
+        ({"offset": 9_981}, "narrow the search with a filter"),
+        ({"offset": True}, "offset is True"),
+        ({"offset": 1, "cursor": "x"}, "a cursor and an offset both say where to go on"),
+        ({"diverse": 1.5}, "diverse is 1.5, but it must be from 0 to 1"),
+    ],
+)
+def test_pages_and_diversity_are_checked(options, sentence):
+    with pytest.raises(QueryError, match=sentence):
+        Query((Term("7", "asset"),), **options)
+
+
+def test_a_focus_is_of_a_picture():
+    with pytest.raises(QueryError, match="a focus names a thing in a picture; a text shows none"):
+        Term("red", "text", focus="cat")
+    with pytest.raises(QueryError, match="expected some text"):
+        Term("a.jpg", focus=" ")

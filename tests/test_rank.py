@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from findalike.errors import QueryError
-from findalike.rank import RETREAT, STEADY_FROM, adapted, best_parts, combine
+from findalike.rank import FUSION_K, RETREAT, STEADY_FROM, adapted, best_parts, combine, diversified, fused
 from findalike.types import Asset, Match, Origin, Row, Vector
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
@@ -71,3 +71,48 @@ def test_the_best_part_stands_for_its_asset() -> None:
     ]
     assert [m.row.id for m in best_parts(matches)] == ["a:1", "b:1", "c:1", "d:1"]
     assert [m.row.id for m in best_parts(matches, frozenset("bd"))] == ["a:1", "c:1"]
+
+
+# Fusion and diversity
+
+
+def test_fusion_by_hand() -> None:
+    looks, words = {"a": 0.9, "b": 0.5, "c": 0.1}, {"b": 7.0, "d": 3.0}
+    total = fused([looks, words], [1.0, 0.5])
+    assert total["a"] == pytest.approx(1 / (FUSION_K + 1))
+    assert total["b"] == pytest.approx(1 / (FUSION_K + 2) + 0.5 / (FUSION_K + 1))
+    assert total["c"] == pytest.approx(1 / (FUSION_K + 3))
+    assert total["d"] == pytest.approx(0.5 / (FUSION_K + 2))
+    assert max(total, key=total.__getitem__) == "b"
+
+
+def test_equal_values_share_their_best_rank() -> None:
+    total = fused([{"a": 1.0, "b": 1.0, "c": 0.5}], [1.0])
+    assert total["a"] == total["b"] == pytest.approx(1 / (FUSION_K + 1))
+    assert total["c"] == pytest.approx(1 / (FUSION_K + 3))
+
+
+def test_diversity_puts_a_twin_behind_another() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    assert diversified(vectors, [0.9, 0.89, 0.5], 0.0) == [0, 1, 2]
+    assert diversified(vectors, [0.9, 0.89, 0.5], 0.6) == [0, 2, 1]
+
+
+@given(st.integers(1, 12), st.floats(0, 1), st.integers(0, 9))
+def test_diversity_against_a_plain_loop(count: int, strength: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevance = rng.random(count).tolist()
+    low, high = min(relevance), max(relevance)
+    scaled = [(r - low) / (high - low) if high > low else 0.0 for r in relevance]
+    order: list[int] = []
+    while len(order) < count:
+        left = [i for i in range(count) if i not in order]
+
+        def worth(i: int) -> float:
+            near = max((float(vectors[i] @ vectors[j]) for j in order), default=0.0)
+            return (1 - strength) * scaled[i] - strength * max(near, 0.0)
+
+        order.append(max(left, key=worth))
+    assert diversified(vectors, relevance, strength) == order

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 import filelock
 
 from findalike import decode, ingest, plugins, sources, tagging
+from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.encode import catalog
@@ -168,6 +169,7 @@ class Library:
         if self.path == IN_MEMORY:
             return regions
         if regions:
+            finders.find(regions)
             path.write_text(regions, "utf-8")
         return path.read_text("utf-8") if path.exists() else None
 

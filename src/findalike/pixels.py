@@ -70,3 +70,14 @@ def _centre(length: int, whole: int, size: int) -> tuple[float, float]:
     start = (whole - size) // 2
     unit = length / whole
     return start * unit, min(length, (start + size) * unit)
+
+
+def with_margin(box: Box, fraction: float) -> Box:
+    """The box, grown so far that a central crop of `fraction` shows all of it, unless the picture ends."""
+    wider, higher = ((box[end + 2] - box[end]) * (1 / fraction - 1) / 2 for end in (0, 1))
+    return (
+        max(0.0, box[0] - wider),
+        max(0.0, box[1] - higher),
+        min(1.0, box[2] + wider),
+        min(1.0, box[3] + higher),
+    )

@@ -33,9 +33,6 @@ SCALES = (1.0, 1.45, 2.0)
 """The shorter side in which a picture is looked at, in sides of the network: a thing of its own height is
 best seen at 1, one of a third of it at 2."""
 
-SHORT_SIDE = 896
-"""How long the shorter side of a decoded picture should be, so that a small part still has pixels enough."""
-
 SLIMMEST = 3.0
 """The ratio of sides from which on a picture is looked at in less height, so that it costs no more."""
 
@@ -51,7 +48,7 @@ def focused(
     """The unit vector, in the encoder's space, of what a picture shows of some classes of the network, and
     the box it was cut from (None with `weights`). Several classes are kinds of one thing.
 
-    The picture should have a shorter side of `SHORT_SIDE` where it is as large. Raises QueryError for no
+    The picture should have a shorter side of 896 where it is as large. Raises QueryError for no
     classes or numbers that are none.
     """
     numbers = _checked(class_numbers, len(encoder.bias))
@@ -111,17 +108,6 @@ def activation_box(
     top, bottom = _widened(*places[:, 0], length=strength.shape[0])
     left, right = _widened(*places[:, 1], length=strength.shape[1])
     return left, top, right, bottom
-
-
-def with_margin(box: Box, fraction: float) -> Box:
-    """The box, grown so far that a central crop of `fraction` shows all of it, unless the picture ends."""
-    wider, higher = ((box[end + 2] - box[end]) * (1 / fraction - 1) / 2 for end in (0, 1))
-    return (
-        max(0.0, box[0] - wider),
-        max(0.0, box[1] - higher),
-        min(1.0, box[2] + wider),
-        min(1.0, box[3] + higher),
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

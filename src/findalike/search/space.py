@@ -172,8 +172,8 @@ class Space:
     def _above_chance(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
         """The similarity of a term to rows, and how many standard deviations that is above chance."""
         if not _is_text(seen):
-            similarity = vectors @ unit(seen.vector)
-            return similarity, similarity / LOOKS
+            turned = self._turned(seen)
+            return vectors @ turned / np.float32(turned @ unit(seen.vector)), vectors @ turned / LOOKS
         encoder = self.text_encoder()
         if encoder is None or not seen.vector.any():
             return np.zeros(len(vectors), np.float32), np.zeros(len(vectors), np.float32)
@@ -195,15 +195,18 @@ class Space:
     def _direction(self, seen: Sequence[Seen]) -> Vector:
         """Where the terms point together, each scaled to the same spread over the library."""
         total = np.zeros(self.card.dim, np.float64)
-        looks = [s for s in seen if not _is_text(s)]
-        if looks:
-            weights = [s.term.weight for s in looks]
-            total += adapted(combine([s.vector for s in looks], weights), *self._ordinary()) / LOOKS * sum(weights)
         for s in seen:
-            if _is_text(s) and s.vector.any():
+            if not _is_text(s):
+                total += s.term.weight * self._turned(s) / LOOKS
+            elif s.vector.any():
                 total += s.term.weight * s.vector / max(float((self._rows() @ s.vector).std()), 1e-3)
         length = float(np.linalg.norm(total))
         return (total / length).astype(np.float32) if length > 1e-9 else total.astype(np.float32)
+
+    def _turned(self, seen: Seen) -> Vector:
+        """The vector of a picture, turned away from the ordinary where it is looked for."""
+        vector = unit(seen.vector)
+        return adapted(vector, *self._ordinary()) if seen.term.weight > 0 else vector
 
     def _best_rows(self, ids: Sequence[str], vector: Vector) -> dict[str, Row]:
         rows = sorted(self.store.rows(self.card.space, ids), key=lambda row: float(row.vector @ vector))

@@ -20,6 +20,10 @@ from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector
 from findalike.words.lexicon import CLASS_COUNT, lexicon
 
 
+FOCUS_SIDE = 896
+"""How long the shorter side of a decoded picture is for a focus, so that a small thing has pixels enough."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A term as a vector. `asset` is the library's own, when the term is one; `picture` is there when it had
@@ -55,11 +59,16 @@ class Looker:
             if whole:
                 return Seen(term, whole[0].vector, asset)
         picture = self.picture(term, asset)
-        part = replace(picture, pixels=pixels.crop(picture.pixels, term.box)) if term.box else picture
         if term.focus is None:
-            return Seen(term, encode(self.encoder(), [part])[0], asset, picture, term.box)
-        vector, box = self._focused(part, term.focus)
+            return Seen(term, encode(self.encoder(), [self._part(picture, term.box)])[0], asset, picture, term.box)
+        vector, box = self._focused(_cropped(picture, term.box), term.focus)
         return Seen(term, vector, asset, picture, _within(box, term.box))
+
+    def _part(self, picture: Picture, box: Box | None) -> Picture:
+        """The part in a box, with so much around it that the encoder, which looks at the central square of
+        what it gets, sees all of it."""
+        fraction = self.card.preprocessing.get("crop", 1.0)
+        return _cropped(picture, box and pixels.with_margin(box, fraction))
 
     def asset(self, term: Term) -> Asset | None:
         """The library's own asset that a term is: by id, or by the path of a file that has not changed."""
@@ -88,7 +97,7 @@ class Looker:
             return Picture(array, origin, array.shape[1], array.shape[0])
         try:
             data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
-            side = None if term.box or term.focus else short_side([self.card])
+            side = None if term.box else FOCUS_SIDE if term.focus else short_side([self.card])
             decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
         except ReadError as error:
             name = asset.uri if asset else term.label
@@ -145,6 +154,10 @@ def classes_of(focus: str) -> list[int]:
 
 def uri_of(path: str) -> str:
     return uris.from_path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def _cropped(picture: Picture, box: Box | None) -> Picture:
+    return replace(picture, pixels=pixels.crop(picture.pixels, box)) if box else picture
 
 
 def _within(box: Box | None, outer: Box | None) -> Box | None:
