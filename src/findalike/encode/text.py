@@ -1,8 +1,8 @@
 """The text tower of the default encoder: words to meanings, without a transformer, and pictures to meanings.
 
 The meaning of a text is the sum of one stored vector for each of its words; a linear head takes the vector of
-a picture to the meaning of what would be said of it. So text and picture meet in a space of words, and nothing
-but the vectors that a library has anyway is stored. `training/train_words.py` trains table and head.
+a picture to the meaning of what would be said of it. So both meet in a space of words, and only the vectors
+that a library has anyway are stored. `training/train_words.py` trains table and head.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
@@ -188,25 +189,29 @@ def _alike(known: str, word: str) -> bool:
     return known[:1] == word[:1] and abs(len(known) - len(word)) <= 2
 
 
-@cache
-def tower() -> TextTower:
-    """The tower that comes with findalike."""
+def read(folder: Traversable) -> TextTower:
+    """The tower of `words.json` and `words.npz` in a folder."""
     from tokenizers import Tokenizer
 
-    data = resources.files("findalike.encode") / "data"
-    tokenizer = Tokenizer.from_str((data / "words.json").read_text("utf-8"))
-    with resources.as_file(data / "words.npz") as path, np.load(path) as arrays:
+    tokenizer = Tokenizer.from_str((folder / "words.json").read_text("utf-8"))
+    with resources.as_file(folder / "words.npz") as path, np.load(path) as arrays:
         mean, deviation = arrays["chance"].tolist()
         return TextTower(
             tokenizer,
             arrays["table"],
-            arrays["scales"].astype(np.float32),
+            arrays["scales"],
             arrays["head"].astype(np.float32),
             arrays["bias"],
             tuple((cosine, score) for cosine, score in arrays["calibration"].tolist()),
             mean,
             deviation,
         )
+
+
+@cache
+def tower() -> TextTower:
+    """The tower that comes with findalike."""
+    return read(resources.files("findalike.encode") / "data")
 
 
 def load(card: Card, settings: Settings) -> WordEncoder:
