@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from findalike.errors import EncoderError
 from findalike.settings import Settings
-from findalike.types import Card, Picture, Vectors
+from findalike.types import Card, Picture, Vector, Vectors
 
 
 class Encoder(Protocol):
@@ -44,6 +44,26 @@ class TextEncoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """One row for each text, in order: shape (len(texts), card.dim)."""
+        ...
+
+
+@runtime_checkable
+class WordEncoder(TextEncoder, Protocol):
+    """A text side that knows which words it knows, and compares more exactly than by its directions."""
+
+    def compare(self, text: str, vectors: Vectors) -> Vector:
+        """How well rows of the space fit a text: shape (n, card.dim) to (n,), in -1..1."""
+        ...
+
+    @property
+    def chance(self) -> tuple[float, float]:
+        """Mean and standard deviation of what `compare` gives for what does not belong together."""
+        ...
+
+    def knows(self, word: str) -> bool: ...
+
+    def spelled_like(self, word: str) -> list[str]:
+        """The known words that a mistyped one may have meant, the likeliest first."""
         ...
 
 

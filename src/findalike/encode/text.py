@@ -100,7 +100,9 @@ class TextTower:
         return calibrated
 
     def neighbours(self, meaning: Vector, most: int = 10) -> list[tuple[str, float]]:
-        """The words nearest to a meaning, with their cosine, the nearest first."""
+        """The words nearest to a meaning, with their cosine, the nearest first; none to no meaning."""
+        if not meaning.any():
+            return []
         similarities = self._directions @ meaning
         similarities[UNKNOWN] = -np.inf
         most = min(most, len(similarities) - 1)
@@ -111,15 +113,15 @@ class TextTower:
     def spelled_like(self, word: str, most: int = 3) -> list[str]:
         """The known words that a mistyped one may have meant, the likeliest first.
 
-        Those one slip of the fingers away, the commonest first (Norvig 2007); where there is none, those that
-        begin alike and share most letters.
+        Those one slip of the fingers away, the commonest first (Norvig 2007), then those that begin alike and
+        share most letters.
         """
         meant = word.lower()
         numbers = {self._number(form) for form in set(_one_slip_from(meant))} - {UNKNOWN}
-        if numbers:
-            return [self._words[number] for number in sorted(numbers)[:most]]
+        slipped = [self._words[number] for number in sorted(numbers)]
         near = [known for known in self._words[1:] if _alike(known, meant)]
-        return difflib.get_close_matches(meant, near, most, 0.75)
+        found = dict.fromkeys([*slipped[:2], *difflib.get_close_matches(meant, near, most, 0.75), *slipped])
+        return list(found)[:most]
 
     def _token(self, word: str, number: int) -> Token:
         if number == UNKNOWN:
@@ -156,6 +158,19 @@ class WordEncoder:
         """The affinity of a text and each of some stored vectors: shape (n, card.dim) to (n,), in -1..1.
         All are 0 for a text without a known word."""
         return self.tower.affinity(self.tower.embed(text), vectors)
+
+    @property
+    def chance(self) -> tuple[float, float]:
+        """Mean and standard deviation of what `compare` gives for texts and pictures that do not belong
+        together."""
+        return self.tower.chance_mean, self.tower.chance_std
+
+    def knows(self, word: str) -> bool:
+        return any(token.known for token in self.tower.tokens(word))
+
+    def spelled_like(self, word: str) -> list[str]:
+        """The known words that a mistyped one may have meant, the likeliest first."""
+        return self.tower.spelled_like(word)
 
 
 def stems(word: str) -> Iterator[str]:

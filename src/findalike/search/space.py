@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from findalike.encode import calibration
-from findalike.encode.base import TextEncoder, unit
+from findalike.encode.base import TextEncoder, WordEncoder, unit
 from findalike.query import Filter
 from findalike.rank import adapted, best_parts, combine
 from findalike.search.terms import Looker, Seen
@@ -121,14 +121,12 @@ class Space:
     def knows(self, word: str) -> bool:
         """Whether the text side of this space knows a word; one that cannot say is taken at its word."""
         encoder = self.text_encoder()
-        tower = getattr(encoder, "tower", None)
-        if tower is None:
-            return encoder is not None
-        return any(token.known for token in tower.tokens(word))
+        return encoder.knows(word) if isinstance(encoder, WordEncoder) else encoder is not None
 
     def spelled_like(self, word: str) -> list[str]:
-        tower = getattr(self.text_encoder(), "tower", None)
-        return tower.spelled_like(word) if tower else []
+        """The words of this space that a mistyped one may have meant."""
+        encoder = self.text_encoder()
+        return encoder.spelled_like(word) if isinstance(encoder, WordEncoder) else []
 
     def _judged(
         self,
@@ -177,8 +175,8 @@ class Space:
         encoder = self.text_encoder()
         if encoder is None or not seen.vector.any():
             return np.zeros(len(vectors), np.float32), np.zeros(len(vectors), np.float32)
-        if hasattr(encoder, "compare"):
-            similarity = encoder.compare(seen.term.what, vectors)
+        if isinstance(encoder, WordEncoder):
+            similarity = encoder.compare(cast(str, seen.term.what), vectors)
             mean, spread = encoder.chance
         else:
             similarity = vectors @ seen.vector
