@@ -19,7 +19,11 @@ DONE, FAILED, WRONG_USAGE, SOME_FAILED, NO_LIBRARY, NOTHING_SIMILAR, INTERRUPTED
 
 COMMANDS = {
     "index": ("index", "Bring a library in step with folders, archives or a table of pictures."),
-    "search": ("search", "Find pictures that look like the given ones."),
+    "search": ("search", "Find pictures by words, by pictures that look like them, or by both."),
+    "tags": ("words", "Show what a picture shows, and how strongly."),
+    "facets": ("words", "Count the values of columns, and the tags."),
+    "words": ("words", "Show the words near a word, and how many pictures each would find."),
+    "tag": ("words", "Tag every picture with words of your own."),
     "info": ("manage", "Show what a library holds."),
     "doctor": ("manage", "Check a library, and repair it on request."),
     "remove": ("manage", "Forget pictures; their files are never touched."),
@@ -33,8 +37,10 @@ COMMANDS = {
 EPILOG = """\b
 Examples:
   findalike index ~/Pictures
+  findalike search "a dog on the beach"
   findalike search photo.jpg
-  findalike search photo.jpg --where "taken >= 2019" --sheet found.png
+  findalike search photo.jpg "at night" --where "taken >= 2019" --sheet found.png
+  findalike tags photo.jpg
   findalike search id:3f2a90c1d4e5b677 --minus blurred.jpg --json
 
 \b
@@ -70,7 +76,7 @@ class Commands(click.Group):
 @click.version_option(__version__, message="findalike %(version)s")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; -vv says all.")
 def findalike(verbose: int) -> None:
-    """Find the pictures that look alike: give it a folder, then a picture. Works offline."""
+    """Find pictures: give it a folder, then words or a picture. Works offline."""
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)  # what libraries warn of odd files is shown with -v

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import findalike
 from findalike import plugins
@@ -16,16 +19,24 @@ from findalike.cli.options import console, json_option, library_option, say
 from findalike.errors import QueryError
 from findalike.library import Library
 from findalike.present import caption, records
-from findalike.query import Query, Term, parse_region
+from findalike.query import Query, Term, from_json, parse_region, to_json
 from findalike.search import Hits
+
+DIVERSE = 0.3
+"""How diverse hits are when nothing else is said: near copies give way, and the best stays first."""
+
+IN_A_QUERY = ("minus", "where", "min_score", "region", "focus", "encoders", "include_self", "diverse")
+"""Options that a query in JSON says too, so that they cannot stand beside one."""
 
 
 @click.command(
     epilog="""\b
 Examples:
+  findalike search "a dog on the beach"
   findalike search photo.jpg
-  findalike search red.jpg 0.5:beach.jpg --minus crowd.jpg -k 50
-  findalike search photo.jpg --where "year >= 2015 and camera like '%nikon%'" --sheet found.png
+  findalike search beach.jpg "with a dog" 0.5:sunset --minus crowd.jpg -k 50
+  findalike search photo.jpg --focus cat --diverse
+  findalike search "red car" --where "year >= 2015 and tag != 'toy'" --sheet found.png
   findalike search photo.jpg --min-score 0.85 --paths -0 | xargs -0 ls -l
   findalike search --where "taken is null" --jsonl"""
 )
@@ -33,14 +44,28 @@ Examples:
 @library_option
 @click.option("-k", "k", type=int, default=20, show_default=True, help="How many hits.")
 @click.option("--minus", multiple=True, metavar="TERM", help="Look away from this. May be repeated.")
-@click.option("--where", metavar="EXPR", help='Only pictures whose metadata passes, such as "year >= 2015".')
+@click.option(
+    "--where", metavar="EXPR", help="Only pictures that pass, such as \"year >= 2015 and tag = 'dog'\"."
+)
 @click.option(
     "--min-score", type=float, default=0.0, metavar="S", help="Only hits of at least this score, 0 to 1."
 )
 @click.option(
     "--region", metavar="L,T,R,B", help="The part of the picture that counts: fractions, percent or pixels."
 )
-@click.option("--encoder", "-e", metavar="NAME", help="The space to search in, if the library has several.")
+@click.option("--focus", metavar="WORD", help="The thing in the picture that counts, such as cat.")
+@click.option(
+    "--diverse", type=float, is_flag=False, flag_value=DIVERSE, default=0.0, metavar="[D]",
+    help=f"Hits that look alike give way to others: 0 to 1, {DIVERSE} when no number is given.",
+)  # fmt: skip
+@click.option(
+    "--encoder", "-e", "encoders", multiple=True, metavar="NAME",
+    help="The space to search in; several are fused. May be repeated.",
+)  # fmt: skip
+@click.option("--offset", type=int, default=0, metavar="N", help="Pass over so many hits.")
+@click.option("--cursor", metavar="C", help="Go on after the page that said so.")
+@click.option("--query", "query_file", metavar="FILE", help="The query as JSON; - is the standard input.")
+@click.option("--show-query", is_flag=True, help="Print the query as JSON, and do not search.")
 @click.option("--include-self", is_flag=True, help="Also the very picture that is searched for.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when nothing is similar.")
 @json_option
@@ -49,49 +74,121 @@ Examples:
 @click.option("-0", "null", is_flag=True, help="End paths with NUL instead of a new line; implies --paths.")
 @click.option("--sheet", metavar="FILE", help="Write a labelled contact sheet: .png, .jpg or .webp.")
 @click.option("--html", metavar="FILE", help="Write a page that needs no other file.")
+@click.pass_context
 def search(
-    terms: tuple[str, ...], library: str | None, k: int, minus: tuple[str, ...], where: str | None,
-    min_score: float, region: str | None, encoder: str | None, include_self: bool, exit_code: bool,
-    sheet: str | None, html: str | None, **forms: Any,
+    context: click.Context, /, terms: tuple[str, ...], library: str | None, query_file: str | None,
+    show_query: bool, exit_code: bool, sheet: str | None, html: str | None, as_json: bool, jsonl: bool,
+    as_paths: bool, null: bool, **asked: Any,
 ) -> int:  # fmt: skip
-    """Find pictures that look like the given ones.
+    """Find pictures by words, by pictures that look like them, or by both.
 
-    A TERM that names a readable file is a picture, and `id:…` is one of the library. Several terms add up;
-    `0.5:TERM` weighs one. Without a TERM, --where lists what passes.
+    A TERM that names a readable file is a picture, `id:…` is one of the library, and all else is words;
+    `text:` before words says so where they look like a path. Several terms add up; `0.5:TERM` weighs one.
+    Without a TERM, --where lists what passes. With --offset or --cursor, the cursor of the next page is
+    said at the end.
     """
-    if sum(map(bool, (forms["as_json"], forms["jsonl"], forms["as_paths"] or forms["null"]))) > 1:
+    if sum(map(bool, (as_json, jsonl, as_paths or null))) > 1:
         raise click.UsageError("give one of --json, --jsonl and --paths")
-    if not (terms or minus) and where is None:
-        raise click.UsageError("nothing to search for: name a picture, or give --where")
+    if query_file is not None:
+        _nothing_beside_the_query(context)
+    elif not (terms or asked["minus"]) and asked["where"] is None:
+        raise click.UsageError("nothing to search for: name a picture, say it in words, or give --where")
     with findalike.open(library, "r") as opened:
-        parsed = [opened.term(term) for term in terms] + [_negative(opened.term(term)) for term in minus]
-        if region:
-            parsed = [_with_region(opened, parsed, region)]
-        hits = opened.search(Query(tuple(parsed), where, encoder, k, min_score, include_self))
-        if sheet:
-            hits.sheet(sheet)
-            say(f"Wrote {sheet}")
-        if html:
-            hits.page(html)
-            say(f"Wrote {html}")
-        _show(hits, bool(sheet or html), **forms)
-        if hits.nothing_similar:
-            say(
-                _nothing(hits) if len(opened) else "The library is empty: to fill it, findalike index FOLDER."
-            )
+        query = _read(query_file) if query_file is not None else _query(opened, terms, **asked)
+        if query_file is not None:
+            query = _paged(query, context)
+        if show_query:
+            click.echo(json.dumps(to_json(query), ensure_ascii=False, indent=1))
+            return DONE
+        hits = opened.search(query)
+        _write(hits, sheet, html)
+        _show(hits, bool(sheet or html), as_json, jsonl, as_paths, null)
+        _remark(hits, opened, _is_given(context, "offset") or _is_given(context, "cursor"))
     return NOTHING_SIMILAR if exit_code and hits.nothing_similar else DONE
 
 
-def _negative(term: Term) -> Term:
-    return replace(term, weight=-term.weight)
+def _query(
+    library: Library, terms: Sequence[str], k: int, minus: Sequence[str], where: str | None, min_score: float,
+    region: str | None, focus: str | None, diverse: float, encoders: tuple[str, ...], offset: int,
+    cursor: str | None, include_self: bool,
+) -> Query:  # fmt: skip
+    parsed = [_term(library, term) for term in terms]
+    if region is not None or focus is not None:
+        parsed = _marked(library, parsed, region, focus)
+    away = [_term(library, term) for term in minus]
+    parsed += [replace(term, weight=-term.weight) for term in away]
+    names = encoders if len(encoders) > 1 else encoders[0] if encoders else None
+    return Query(tuple(parsed), where, names, k, min_score, include_self, diverse, offset, cursor)
 
 
-def _with_region(library: Library, terms: Sequence[Term], region: str) -> Term:
-    if len(terms) != 1:
-        raise QueryError(f"--region marks a part of one picture, but there are {len(terms)} terms")
-    parsed = parse_region(region)
-    size = library.size_of(terms[0]) if parsed.unit == "pixel" else (1, 1)
-    return replace(terms[0], box=parsed.resolve(*size))
+def _term(library: Library, text: str) -> Term:
+    try:
+        return library.term(text)
+    except QueryError as error:
+        if "there is no such file" not in str(error):
+            raise
+        words = text.partition(":")[2] if text[:1].isdigit() else text
+        raise QueryError(f"{error}. Is it a picture or words? For words: 'text:{words}'") from None
+
+
+def _marked(library: Library, terms: Sequence[Term], region: str | None, focus: str | None) -> list[Term]:
+    """The terms, the region and the focus given to the one picture among them."""
+    pictures = [term for term in terms if term.kind in ("image", "asset")]
+    if len(pictures) != 1:
+        option, what = ("--focus", "a thing in") if region is None else ("--region", "a part of")
+        count = f"there are {len(pictures)}" if pictures else "none is given"
+        raise QueryError(f"{option} marks {what} one picture, but {count}")
+    (picture,) = pictures
+    box = None
+    if region is not None:
+        parsed = parse_region(region)
+        box = parsed.resolve(*(library.size_of(picture) if parsed.unit == "pixel" else (1, 1)))
+    return [replace(term, box=box, focus=focus) if term is picture else term for term in terms]
+
+
+def _nothing_beside_the_query(context: click.Context) -> None:
+    """Refuse what would say again, or otherwise, what a query in JSON says."""
+    if context.params["terms"]:
+        raise click.UsageError("--query says what to search for; leave out the terms, or write them in it")
+    said = [name for name in IN_A_QUERY if _is_given(context, name)]
+    if said:
+        option = "--" + said[0].removesuffix("s").replace("_", "-")
+        raise click.UsageError(f"--query says all of the query; leave out {option}, or write it in the query")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _read(name: str) -> Query:
+    """The query of a file. Raises QueryError."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        values = json.loads(data)
+    except OSError as error:
+        raise QueryError(f"{name}: {error.strerror or error}; give a file of a query in JSON") from None
+    except (ValueError, RecursionError) as error:
+        raise QueryError(
+            f"{name}: is no JSON ({error}); findalike search TERM --show-query prints a query"
+        ) from None
+    return from_json(values)
+
+
+def _paged(query: Query, context: click.Context) -> Query:
+    """A query that was read, with the page that options ask for."""
+    page = {name: context.params[name] for name in ("k", "offset", "cursor") if _is_given(context, name)}
+    if page.keys() & {"offset", "cursor"}:
+        page = {"offset": 0, "cursor": None} | page
+    return replace(query, **page)
+
+
+def _write(hits: Hits, sheet: str | None, html: str | None) -> None:
+    if sheet:
+        hits.sheet(sheet)
+        say(f"Wrote {sheet}")
+    if html:
+        hits.page(html)
+        say(f"Wrote {html}")
 
 
 def _show(hits: Hits, written: bool, as_json: bool, jsonl: bool, as_paths: bool, null: bool) -> None:
@@ -115,12 +212,31 @@ def _table(hits: Hits) -> None:
         click.echo(table.tabbed(hits), nl=False)
 
 
+def _remark(hits: Hits, library: Library, paging: bool) -> None:
+    """What a person should know of the answer."""
+    for note in hits.notes:
+        say(f"Note: {caption.printable(note)}.")
+    if hits.nothing_similar:
+        say(_nothing(hits) if len(library) else "The library is empty: to fill it, findalike index FOLDER.")
+    if paging:
+        say(f"Next page: --cursor {hits.cursor}" if hits.cursor else "This is the last page.")
+
+
 def _nothing(hits: Hits) -> str:
-    if not hits.query.terms:
+    query = hits.query
+    if not query.terms:
         return "No picture passes the filter."
-    if not hits and hits.query.where is not None:
-        return "No picture that passes the filter is similar."
+    if not hits and (query.offset or query.cursor):
+        return "No more hits."
+    wanted = "fits the words" if all(term.kind == "text" for term in query.terms) else "is similar"
+    if not hits and query.where is not None:
+        return f"No picture that passes the filter {wanted}."
     if not hits:
-        least = f" with a score of {hits.query.min_score:g} or more" if hits.query.min_score else ""
-        return f"Nothing similar here{least}."
-    return f"Nothing similar here: the closest scores {caption.score(hits[0])} ({hits[0].band})."
+        least = f" with a score of {query.min_score:g} or more" if query.min_score else ""
+        return f"Nothing similar here{least}." if wanted == "is similar" else f"No picture {wanted}{least}."
+    closest = f"{caption.score(hits[0])} ({hits[0].band})"
+    if wanted == "is similar":
+        return f"Nothing similar here: the closest scores {closest}."
+    return (
+        f"No picture fits the words: the nearest scores {closest}. To find other words: findalike words WORD"
+    )

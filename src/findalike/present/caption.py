@@ -10,12 +10,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from findalike import uri
-from findalike.types import WHOLE, Box, Hit, Value
+from findalike.types import WHOLE, Box, Hit, Reason, Value
 
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
 """Pictures as JPEG bytes by asset id; an id without one is left out."""
 
 JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scripts and emoji need them
+
+
+NAMED_SOURCES = ("concepts", "texts")
+"""Where reasons of words come from, beside the spaces of encoders: evidence of banks, and full-text search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +101,17 @@ def box(hit: Hit) -> Box | None:
 
 
 def why(hit: Hit, most: int = 3) -> str:
-    """The terms that counted most, each with its similarity: `dog.jpg 0.82, minus night 0.31`."""
+    """The reasons that counted most, each with its similarity: `dog.jpg 0.82, minus night 0.31`, and for
+    words also what was seen or read of them: `concepts: dog 0.93`."""
     strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
-    terms = [
-        f"{'minus ' if reason.weight < 0 else ''}{printable(reason.term)} {reason.similarity:.2f}"
-        for reason in strongest
-    ]
+    terms = [f"{because(reason)} {reason.similarity:.2f}" for reason in strongest]
     return ", ".join([part(hit)] * bool(part(hit)) + terms)
+
+
+def because(reason: Reason) -> str:
+    """The term of a reason, as it is shown: where it is no vector that was compared, with what was."""
+    source = f"{reason.space}: " if reason.space in NAMED_SOURCES else ""
+    return f"{'minus ' if reason.weight < 0 else ''}{source}{printable(reason.term)}"
 
 
 def pixels(hit: Hit) -> str:

@@ -71,7 +71,7 @@ def _columns(hits: Sequence[Hit], ascii_only: bool) -> list[_Column]:
         _Column("score", each(caption.score), 1, right=True, style="bold"),
         _Column("name", each(caption.name), 4, least=24),
         _Column("", each(lambda hit: hit.band), 3),
-        _Column("", each(lambda hit: _bar(hit.score, ascii_only)), 2, style="cyan"),
+        _Column("", each(lambda hit: bar(hit.score, ascii_only)), 2, style="cyan"),
         _Column("why", each(caption.why) if telling else [], 8, least=22),
         _Column("folder", each(caption.folder), 5, least=20, style="dim", from_end=True),
         _Column("date", each(caption.day), 7),
@@ -115,7 +115,8 @@ def _elided(words: str, width: int, from_end: bool) -> str:
     return "…" + words
 
 
-def _bar(score: float, ascii_only: bool) -> str:
+def bar(score: float, ascii_only: bool) -> str:
+    """A bar of `BAR_CELLS` cells for a share in 0..1."""
     filled = min(1.0, max(0.0, score)) * BAR_CELLS
     if ascii_only:
         return "#" * round(filled) + "-" * (BAR_CELLS - round(filled))

@@ -8,6 +8,7 @@ words(...)    what a text names, what is near it, and how many pictures show tha
 
 from findalike.tagging.neighbours import Word, words
 from findalike.tagging.shown import CLASSIFIER, Tag, tags
+from findalike.tagging.tables import vocabularies
 from findalike.tagging.vocabulary import Entry, Vocabulary
 from findalike.tagging.zero_shot import MIN_CONFIDENCE, Tagged, Watch, tag, untag
 
@@ -23,5 +24,6 @@ __all__ = [
     "tag",
     "tags",
     "untag",
+    "vocabularies",
     "words",
 ]

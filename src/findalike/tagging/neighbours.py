@@ -57,8 +57,7 @@ def words(store: Store, space: Space, shelf: Shelf, text: str) -> list[Word]:
     counted = _Counted(store, space, shelf)
     found = [*_named(shelf, counted, checked(text)), *_spelled(space, shelf, counted, text)]
     taken = {_folded(each.word) for each in found} | {_folded(text)}
-    near = [each for each in _near(space, shelf, counted, text) if _folded(each.word) not in taken]
-    return [*found, *near]
+    return [*found, *(each for each in _near(space, shelf, counted, text) if _folded(each.word) not in taken)]
 
 
 class _Counted:
@@ -134,13 +133,30 @@ def _near(space: Space, shelf: Shelf, counted: _Counted, text: str) -> list[Word
     meaning = tower.embed(text)
     if not meaning.any():
         return []
-    similar = {phrase: float(tower.embed(phrase) @ meaning) for phrase in _shown(shelf, counted)}
+    phrases = [p for p in _shown(shelf, counted) if all(token.known for token in tower.tokens(p))]
+    similar = {phrase: float(tower.embed(phrase) @ meaning) for phrase in phrases}
     similar |= dict(tower.neighbours(meaning, 2 * NEAR))
-    best = sorted(similar.items(), key=lambda pair: -pair[1])
-    distinct = {_folded(word): (word, cosine) for word, cosine in reversed(best)}
-    for word in (text, *tokens(text)):
-        distinct.pop(_folded(word), None)
-    return _counted_words(shelf, counted, list(reversed(distinct.values()))[:NEAR], "near")
+    distinct = _distinct(shelf, text, sorted(similar.items(), key=lambda pair: -pair[1]))
+    return _counted_words(shelf, counted, distinct[:NEAR], "near")
+
+
+def _distinct(shelf: Shelf, text: str, several: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Those that would find something else than the words of the text, and than those before them."""
+    said = {_meant(shelf, word) for word in (text, *tokens(text))}
+    found = []
+    for word, similarity in several:
+        if (meant := _meant(shelf, word)) not in said:
+            said.add(meant)
+            found.append((word, similarity))
+    return found
+
+
+def _meant(shelf: Shelf, word: str) -> object:
+    """The concepts that a word names, else the word."""
+    reading = shelf.read(word)
+    if len(reading.named) == 1 and not reading.others:
+        return frozenset((bank, numbers) for bank, numbers in reading.named[0].concepts.items())
+    return _folded(word)
 
 
 def _shown(shelf: Shelf, counted: _Counted) -> Iterator[str]:

@@ -22,7 +22,7 @@ from findalike.store.base import Store
 from findalike.store.columns import kept_tags
 from findalike.tagging.affinity import Affinity, scored
 from findalike.tagging.tables import Tables, own_banks, vocabularies
-from findalike.tagging.vocabulary import Entry, Vocabulary, check_name
+from findalike.tagging.vocabulary import Entry, Vocabulary
 from findalike.types import Bank, Evidence, Vectors
 from findalike.words.banks import TAG_FROM
 
@@ -84,7 +84,10 @@ def tag(
 def untag(store: Store, name: str) -> int:
     """Forget a vocabulary and its tags; returns how many pictures had one. Raises UsageError for a bank that
     comes with findalike or is not there."""
-    check_name(name)
+    if name in own_banks():
+        raise UsageError(
+            f"{name!r} is a bank of findalike's own, and stays; to list yours: findalike tag --list"
+        )
     others = vocabularies(store)
     if name not in others:
         raise UsageError(f"the library has no vocabulary {name!r}; it has {', '.join(others) or 'none'}")
