@@ -5,11 +5,11 @@ All is read from a copy of 48×48 pixels, save the flat areas of graphics, which
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from findalike.types import Bank, Concept, Evidence, Metadata, Picture, Pixels
 from findalike.words.banks import ramp
@@ -74,8 +74,10 @@ _SQUARE_WITHIN = 1.05
 _PANORAMA_FROM = 2.0
 _ROWS = 32
 _ALIKE = 8
-_AXES = np.array([[0.299, 0.587, 0.114], [1, -1, 0], [0.5, 0.5, -1]], np.float32)
-"""Luma, red against green, and yellow against blue, from red, green and blue."""
+_AXES = np.array([[0.299, 0.587, 0.114, 0], [1, -1, 0, 0], [0.5, 0.5, -1, 0]], np.float32)
+"""Luma, red against green, and yellow against blue, from red, green, blue and 1."""
+_MIDDLE = np.float32(128)
+"""Taken off before squares are summed, so that float32 holds the sums."""
 
 
 class Appearance:
@@ -89,25 +91,30 @@ class Appearance:
         if picture is None:
             return {}
         small = reduced(picture.pixels)
-        found = colours(small) | light(small) | format_of(picture.width, picture.height)
+        found = {**colours(small), **light(small), **format_of(picture.width, picture.height)}
         if not metadata.get("camera"):
             found["graphic"] = flatness(picture.pixels)
         return {_NUMBER[name]: weight for name, weight in found.items() if weight >= LEAST}
 
 
 def reduced(pixels: Pixels) -> Pixels:
-    """48×48 pixels, each the mean of 2×2 that are evenly taken from its part: shape (48, 48, 3)."""
+    """48×48 pixels, each the mean of 2×2 that are evenly taken from its part: shape (48, 48, 3), in memory
+    one channel after the other."""
     height, width = pixels.shape[:2]
-    taken = pixels[_places(height, 2 * SIDE)].take(_places(width, 2 * SIDE), axis=1)
-    return np.asarray(Image.fromarray(taken).reduce(2))
+    rows = pixels.reshape(height, -1).take(_halves(height), axis=0)
+    taken = rows.take(_bytes_taken(width), axis=1).astype(np.uint16)
+    sums = (taken[:SIDE] + taken[SIDE:]).reshape(SIDE, 3, 2, SIDE)
+    means = (sums[:, :, 0] + sums[:, :, 1] + np.uint16(2)) >> 2
+    return means.transpose(1, 0, 2).astype(np.uint8).transpose(1, 2, 0)
 
 
 def colours(small: Pixels) -> dict[str, float]:
-    """The weight of each colour by the share of the picture that it covers."""
-    five = (small >> 3).astype(np.intp).reshape(-1, 3)
-    named = _colour_table()[(five[:, 0] << 10) | (five[:, 1] << 5) | five[:, 2]]
+    """The weight of each colour that is seen, by the share of the picture that it covers."""
+    red, green, blue = (_planes(small) >> 3).astype(np.intp)
+    named = _colour_table().take((red << 10) | (green << 5) | blue)
     shares = np.bincount(named, weights=_centre_weights(), minlength=len(COLOURS)).tolist()
-    return {colour.name: _seen(colour.name, share) for colour, share in zip(COLOURS, shares, strict=True)}
+    seen = zip(COLOURS, shares, strict=True)
+    return {colour.name: _seen(colour.name, share) for colour, share in seen if share > SEEN[0]}
 
 
 def light(small: Pixels) -> dict[str, float]:
@@ -116,23 +123,24 @@ def light(small: Pixels) -> dict[str, float]:
     Colourfulness after Hasler and Süsstrunk, "Measuring colourfulness in natural images" (2003): 45 is
     average, 82 high.
     """
-    channels = np.ascontiguousarray(small.reshape(-1, 3).T).astype(np.float32)
-    red, green, blue = channels
-    means = channels.mean(axis=1)
-    centred = channels - means[:, None]
-    axes = _AXES @ means
-    spreads = np.sqrt(np.maximum(np.sum(_AXES @ (centred @ centred.T / len(red)) * _AXES, axis=1), 0))
-    colourfulness = np.hypot(*spreads[1:]) + 0.3 * np.hypot(*axes[1:])
+    planes = _planes(small)
+    red, green, blue = planes
+    moments = _moments(planes)
+    means = moments[3]
+    luma, first, second = (_AXES @ means).tolist()
+    variances = np.sum(_AXES @ (moments - np.outer(means, means)) * _AXES, axis=1).tolist()
+    spread, *spreads = (math.sqrt(max(variance, 0)) for variance in variances)
+    colourfulness = math.hypot(*spreads) + 0.3 * math.hypot(first, second)
     apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     monochrome = ramp(np.count_nonzero(apart < _ALIKE) / len(apart), 0.94, 0.98)
-    mean, spread = axes[0] / 255, spreads[0] / 255
+    mean = (luma + float(_MIDDLE)) / 255
     return {
         "black and white": monochrome,
-        "sepia": 0.0 if monochrome == 1 else _sepia(channels),
+        "sepia": 0.0 if monochrome == 1 else _sepia(planes, float(means[0] - means[2])),
         "colourful": ramp(colourfulness, 45, 82),
         "bright": ramp(mean, 0.6, 0.8),
         "dark": ramp(mean, 0.3, 0.15),
-        "high contrast": ramp(spread, 0.25, 0.35),
+        "high contrast": ramp(spread / 255, 0.25, 0.35),
     }
 
 
@@ -152,15 +160,14 @@ def flatness(pixels: Pixels) -> float:
     There most neighbours are alike to the last bit or nearly so, and where they are not, the step is high;
     a photograph has noise on its flat areas, and shades at its edges.
     """
-    rows = pixels[_places(len(pixels), _ROWS)]
-    if rows.shape[1] < SIDE:
+    green = pixels[_places(len(pixels), _ROWS), :, 1]
+    if green.shape[1] < SIDE:
         return 0.0
-    green = rows[:, :, 1].astype(np.int16)
-    steps = np.abs(np.diff(green, axis=1))
-    flat = np.count_nonzero(steps <= 1) / steps.size
-    changing = max(int(np.count_nonzero(steps > 1)), 1)
-    sharp = int(np.count_nonzero(steps > 48)) / changing
-    return ramp(flat, 0.7, 0.85) * ramp(sharp, 0.1, 0.25)
+    left, right = green[:, :-1], green[:, 1:]
+    steps = np.maximum(left, right) - np.minimum(left, right)
+    changing = int(np.count_nonzero(steps > 1))
+    flat = ramp(1 - changing / steps.size, 0.7, 0.85)
+    return flat and flat * ramp(np.count_nonzero(steps > 48) / max(changing, 1), 0.1, 0.25)
 
 
 def _seen(name: str, share: float) -> float:
@@ -169,17 +176,32 @@ def _seen(name: str, share: float) -> float:
     return 0.9 * ramp(share, low, high) + 0.1 * ramp(share, high, 1)
 
 
-def _sepia(channels: NDArray[np.float32]) -> float:
-    """One warm tint all over: red above green above blue, by as much as lightness alone says."""
-    tints = channels[:2] - channels[1:]
-    tint = 2 * float(tints.mean())
-    if tint < 12 or np.count_nonzero((tints >= 1).all(axis=0)) < 0.8 * tints.shape[1]:
+def _sepia(planes: Pixels, tint: float) -> float:
+    """One warm tint all over: red above green above blue, by as much as lightness alone says. `tint` is how
+    far red is above blue on average."""
+    red, green, blue = planes
+    if tint < 12 or np.count_nonzero((red > green) & (green > blue)) < 0.8 * len(red):
         return 0.0
-    luma = (_AXES[0] @ channels).astype(np.float64) / 255
+    tints = planes[:2] - planes[1:].astype(np.float32)
+    luma = (_AXES[0, :3] @ planes).astype(np.float64) / 255
     powers = np.stack([np.ones_like(luma), luma, luma * luma])
     damped = powers @ powers.T + 1e-6 * np.eye(3)
     fitted = np.linalg.solve(damped, powers @ tints.T).T @ powers
     return ramp(tint, 12, 24) * ramp((tints - fitted).std(), 6, 3)
+
+
+def _planes(small: Pixels) -> Pixels:
+    """The channels one after the other: shape (3, pixels)."""
+    return small.transpose(2, 0, 1).reshape(3, -1)
+
+
+def _moments(planes: Pixels) -> NDArray[np.float32]:
+    """The means of all products of two of red, green, blue (less `_MIDDLE`) and 1: shape (4, 4), whose last
+    row is the plain means."""
+    values = np.ones((4, planes.shape[1]), np.float32)
+    np.subtract(planes, _MIDDLE, out=values[:3])
+    moments: NDArray[np.float32] = values @ values.T / np.float32(planes.shape[1])
+    return moments
 
 
 @cache
@@ -259,6 +281,18 @@ def _lightness_and_chroma(pixels: Pixels) -> tuple[NDArray[np.float64], NDArray[
 def _places(length: int, count: int) -> NDArray[np.intp]:
     """`count` evenly spaced indexes into `length`; repeated where there are fewer."""
     return ((np.arange(count) + 0.5) * length / count).astype(np.intp)
+
+
+@lru_cache(1 << 10)
+def _halves(length: int) -> NDArray[np.intp]:
+    """2×48 such indexes: the first of each pair, then the second."""
+    return _places(length, 2 * SIDE).reshape(SIDE, 2).T.ravel()
+
+
+@lru_cache(1 << 10)
+def _bytes_taken(width: int) -> NDArray[np.intp]:
+    """Where these stand in a row of RGB: for each channel the first of each pair, then the second."""
+    return (3 * _halves(width) + np.arange(3)[:, None]).ravel()
 
 
 APPEARANCE = Appearance()
