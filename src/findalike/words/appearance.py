@@ -74,8 +74,8 @@ _SQUARE_WITHIN = 1.05
 _PANORAMA_FROM = 2.0
 _ROWS = 32
 _ALIKE = 8
-_AXES = np.array([[0.299, 0.587, 0.114, 0], [1, -1, 0, 0], [0.5, 0.5, -1, 0]], np.float32)
-"""Luma, red against green, and yellow against blue, from red, green, blue and 1."""
+_AXES = np.array([[0.299, 0.587, 0.114], [1, -1, 0], [0.5, 0.5, -1]], np.float32)
+"""Luma, red against green, and yellow against blue, from red, green and blue."""
 _MIDDLE = np.float32(128)
 """Taken off before squares are summed, so that float32 holds the sums."""
 
@@ -125,18 +125,17 @@ def light(small: Pixels) -> dict[str, float]:
     """
     planes = _planes(small)
     red, green, blue = planes
-    moments = _moments(planes)
-    means = moments[3]
-    luma, first, second = (_AXES @ means).tolist()
-    variances = np.sum(_AXES @ (moments - np.outer(means, means)) * _AXES, axis=1).tolist()
-    spread, *spreads = (math.sqrt(max(variance, 0)) for variance in variances)
+    axes = _AXES @ (planes - _MIDDLE)
+    luma, first, second = means = (axes.sum(axis=1) / len(red)).tolist()
+    squares = (np.vecdot(axes, axes) / len(red)).tolist()
+    spread, *spreads = (math.sqrt(max(s - m * m, 0)) for s, m in zip(squares, means, strict=True))
     colourfulness = math.hypot(*spreads) + 0.3 * math.hypot(first, second)
     apart = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     monochrome = ramp(np.count_nonzero(apart < _ALIKE) / len(apart), 0.94, 0.98)
     mean = (luma + float(_MIDDLE)) / 255
     return {
         "black and white": monochrome,
-        "sepia": 0.0 if monochrome == 1 else _sepia(planes, float(means[0] - means[2])),
+        "sepia": 0.0 if monochrome == 1 else _sepia(planes, second + first / 2),
         "colourful": ramp(colourfulness, 45, 82),
         "bright": ramp(mean, 0.6, 0.8),
         "dark": ramp(mean, 0.3, 0.15),
@@ -183,7 +182,7 @@ def _sepia(planes: Pixels, tint: float) -> float:
     if tint < 12 or np.count_nonzero((red > green) & (green > blue)) < 0.8 * len(red):
         return 0.0
     tints = planes[:2] - planes[1:].astype(np.float32)
-    luma = (_AXES[0, :3] @ planes).astype(np.float64) / 255
+    luma = (_AXES[0] @ planes).astype(np.float64) / 255
     powers = np.stack([np.ones_like(luma), luma, luma * luma])
     damped = powers @ powers.T + 1e-6 * np.eye(3)
     fitted = np.linalg.solve(damped, powers @ tints.T).T @ powers
@@ -193,15 +192,6 @@ def _sepia(planes: Pixels, tint: float) -> float:
 def _planes(small: Pixels) -> Pixels:
     """The channels one after the other: shape (3, pixels)."""
     return small.transpose(2, 0, 1).reshape(3, -1)
-
-
-def _moments(planes: Pixels) -> NDArray[np.float32]:
-    """The means of all products of two of red, green, blue (less `_MIDDLE`) and 1: shape (4, 4), whose last
-    row is the plain means."""
-    values = np.ones((4, planes.shape[1]), np.float32)
-    np.subtract(planes, _MIDDLE, out=values[:3])
-    moments: NDArray[np.float32] = values @ values.T / np.float32(planes.shape[1])
-    return moments
 
 
 @cache
