@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,10 @@ from rich.progress import (
 )
 
 import findalike
-from findalike import sources
+from findalike import regions, settings, sources
 from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.encode import catalog
 from findalike.errors import LibraryLocked, LibraryMissing
 from findalike.ingest import Progress as Tick
 from findalike.ingest import Report, Watch
@@ -39,6 +40,7 @@ Examples:
   findalike index ~/Pictures
   findalike index scans.zip holiday/ --library holiday.library
   findalike index --table products.csv --path-column photo
+  findalike index ~/Pictures --regions grid
   findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
 )
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -66,6 +68,10 @@ Examples:
 @click.option("--exclude", multiple=True, metavar="GLOB", help="No files or folders that match.")
 @click.option("--hidden", is_flag=True, help="Also hidden files and system folders.")
 @click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
+@click.option(
+    "--regions", type=click.Choice(sorted(regions.FINDERS)),
+    help="Parts of pictures get vectors of their own, so that small things are found; ten times the work.",
+)  # fmt: skip
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
 @click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
@@ -83,7 +89,14 @@ def index(
     New and changed pictures are encoded, moved ones keep their identity, those whose file is gone are
     forgotten. Run it again at any time: files that are unchanged are not read again.
     """
-    _check(paths, table, library)
+    if not paths and table is None:
+        raise click.UsageError(
+            "nothing to index: give the path of a folder, an archive, a picture or a table"
+        )
+    try:
+        findalike.open(library, "r").close()
+    except LibraryMissing:
+        _check(paths, table, options["path_column"], encoders, options["precision"])
     with findalike.open(library, workers=workers) as opened:
 
         def add(wait: float) -> Report:
@@ -107,19 +120,17 @@ def index(
     return SOME_FAILED if report.failures else DONE
 
 
-def _check(paths: tuple[str, ...], table: str | None, library: str | None) -> None:
+def _check(
+    paths: Sequence[str], table: str | None, path_column: str | None, encoders: Sequence[str],
+    precision: str | None,
+) -> None:  # fmt: skip
     """Refuse what cannot be indexed before a library is made for it."""
-    if not paths and table is None:
-        raise click.UsageError(
-            "nothing to index: give the path of a folder, an archive, a picture or a table"
-        )
-    try:
-        findalike.open(library, "r").close()
-    except LibraryMissing:
-        for path in paths:
-            sources.discover(path)
-        if table is not None:
-            sources.discover(table)
+    for path in paths:
+        sources.discover(path)
+    if table is not None:
+        sources.discover_table(table, path_column)
+    for name in encoders or [settings.default().encoder]:
+        catalog.find(name, precision)
 
 
 def _optimize(library: Library) -> None:

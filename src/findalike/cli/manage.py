@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from click.shell_completion import get_completion_class
 
 import findalike
+from findalike import plugins
 from findalike.cli.main import DONE, FAILED
 from findalike.cli.main import findalike as program
 from findalike.cli.options import json_option, library_option, number, say
@@ -159,13 +161,32 @@ def optimize(library: str | None) -> None:
 @click.command()
 @json_option
 def encoders(as_json: bool) -> None:
-    """List the encoders that are installed. A name stands for the first precision listed."""
+    """List the encoders that are installed, and the families that files of your own can be of.
+
+    A name stands for the first precision listed. Those marked words also read texts; for the others, words
+    are looked up in what pictures were seen to show.
+    """
     cards = list(catalog.cards())
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(card) for card in cards], indent=1))
+        records = [{**dataclasses.asdict(card), "words": catalog.reads_words(card)} for card in cards]
+        click.echo(json.dumps(records, indent=1))
         return
     for card in cards:
-        click.echo(f"{card.name:20} {card.precision:8} {card.dim:5} numbers  {card.licence:11} {card.source}")
+        words = "words" if catalog.reads_words(card) else ""
+        kind = f"{card.name:20} {card.precision:8} {card.dim:5} numbers"
+        click.echo(f"{kind}  {words:5}  {card.licence:11} {card.source}")
+    for family in plugins.names(catalog.FAMILIES):
+        words = "words" if plugins.load(catalog.FAMILIES, family).load_text else ""
+        click.echo(f"{FAMILIES.get(family, family + ':PATH'):44} {words:5}  {_what(family)}")
+
+
+FAMILIES = {"clip": "clip:FOLDER or clip:OWNER/NAME", "onnx": "onnx:FILE, onnx:FOLDER or onnx:OWNER/NAME"}
+
+
+def _what(family: str) -> str:
+    """What the module of a family says of itself first."""
+    module = sys.modules[plugins.load(catalog.FAMILIES, family).card_of.__module__]
+    return re.split(r"[:.]\s", " ".join((module.__doc__ or "").split()))[0]
 
 
 @click.command(

@@ -29,6 +29,16 @@ IN_A_QUERY = ("minus", "where", "min_score", "region", "focus", "encoders", "inc
 """Options that a query in JSON says too, so that they cannot stand beside one."""
 
 
+def _strength(context: click.Context, option: click.Parameter, value: str) -> float:
+    """The number of an option that may stand without one, and then takes what follows it for its number."""
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no number; write --diverse after the terms, or --diverse={DIVERSE}"
+        ) from None
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -55,7 +65,7 @@ Examples:
 )
 @click.option("--focus", metavar="WORD", help="The thing in the picture that counts, such as cat.")
 @click.option(
-    "--diverse", type=float, is_flag=False, flag_value=DIVERSE, default=0.0, metavar="[D]",
+    "--diverse", callback=_strength, is_flag=False, flag_value=str(DIVERSE), default="0", metavar="[D]",
     help=f"Hits that look alike give way to others: 0 to 1, {DIVERSE} when no number is given.",
 )  # fmt: skip
 @click.option(

@@ -152,8 +152,8 @@ def words(term: str, library: str | None, as_json: bool) -> None:
 
     First what it names, with what is broader and narrower: these are tags, and the number is that of the
     pictures tagged so. Then what means nearly the same: of a word that is no tag, the number is that of the
-    pictures that a search for it would call a match by their looks. A word that nothing knows: those that are
-    spelled like it.
+    pictures that a search for it would find by their looks, with a score of 0.3 or more. For a word that
+    nothing knows: those that are spelled like it.
     """
     with findalike.open(library, "r") as opened:
         found = opened.words(term)

@@ -19,7 +19,7 @@ JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scrip
 
 
 NAMED_SOURCES = ("concepts", "texts")
-"""Where reasons of words come from, beside the spaces of encoders: evidence of banks, and full-text search."""
+"""Where reasons of words come from beside the spaces of encoders: evidence of banks, and full-text search."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import plugins
-from findalike.encode.calibration import BANDS
+from findalike.encode.calibration import RELATED_FROM
 from findalike.encode.text import TextTower
 from findalike.search import Space
 from findalike.search.space import SAMPLE
@@ -24,9 +24,6 @@ from findalike.words.banks import TAG_FROM
 from findalike.words.lexicon import singulars, tokens
 
 Relation = Literal["named", "broader", "narrower", "near", "spelled like"]
-
-MATCH_FROM = BANDS[-3][0]
-"""The score from which on a search calls a picture a match."""
 
 Related = Callable[[Bank, int, NDArray[np.int64]], list[int]]
 """From a concept of a bank to others of it, given how many pictures have each."""
@@ -40,7 +37,7 @@ class Word:
     """A word to search with, and its relation to what was asked for.
 
     `pictures` is how many of the library are tagged with what the word means in `bank`; where no bank knows
-    it, how many a search would call a match by their looks, reckoned from a sample when the library is large.
+    it, how many a search would find by their looks, reckoned from a sample when the library is large.
     `similarity` of the meanings is in -1..1, and 0 where they were not compared.
     """
 
@@ -78,9 +75,9 @@ class _Counted:
         return found
 
     def matching(self, several: Sequence[str]) -> list[int]:
-        """How many pictures a search for each of these texts would call a match, by their looks alone."""
+        """How many pictures a search for each of these texts would find, by their looks."""
         sample = self._store.sample(self._space.card.space, SAMPLE)
-        matches = scored(Affinity(self._space, several).above_chance(sample)) >= MATCH_FROM
+        matches = scored(Affinity(self._space, several).above_chance(sample)) >= RELATED_FROM
         share = self._store.count() / max(1, len(sample))
         return [round(count * share) for count in matches.sum(axis=0).tolist()]
 
@@ -155,7 +152,7 @@ def _meant(shelf: Shelf, word: str) -> object:
     """The concepts that a word names, else the word."""
     reading = shelf.read(word)
     if len(reading.named) == 1 and not reading.others:
-        return frozenset((bank, numbers) for bank, numbers in reading.named[0].concepts.items())
+        return frozenset((bank, *numbers) for bank, numbers in reading.named[0].concepts.items())
     return _folded(word)
 
 
@@ -188,7 +185,7 @@ def _concept(shelf: Shelf, word: str) -> tuple[str, int] | None:
     if len(reading.named) != 1 or reading.others:
         return None
     bank, numbers = next(iter(reading.named[0].concepts.items()))
-    return bank, numbers[0]
+    return bank, next(iter(numbers))
 
 
 def _folded(word: str) -> str:
