@@ -155,15 +155,18 @@ class Lexicon(Words):
             raise UsageError(f"no concept is named {name!r}; near it: {near}")
         if number < CLASS_COUNT:
             return (number,)
-        return tuple(np.flatnonzero(self._members[number - CLASS_COUNT]).tolist())
+        above, classes = self._members
+        return tuple(classes[above == number - CLASS_COUNT].tolist())
 
     def evidence_of(self, probabilities: NDArray[np.float32]) -> Evidence:
         """The evidence of a picture from its class probabilities, shape (1000,): the surest classes, and for
         each broader concept the sum of all its classes."""
-        top = np.argpartition(probabilities, -TOP)[-TOP:]
-        sums = self._members @ probabilities
+        sure = np.flatnonzero(probabilities >= LEAST)
+        top = sorted(zip(probabilities[sure].tolist(), sure.tolist(), strict=True), reverse=True)[:TOP]
+        above, classes = self._members
+        sums = np.bincount(above, weights=probabilities[classes])
         broader = np.flatnonzero(sums >= LEAST_BROADER)
-        found = {int(i): min(float(probabilities[i]), 1.0) for i in top if probabilities[i] >= LEAST}
+        found = {number: min(probability, 1.0) for probability, number in top}
         found.update(
             zip((broader + CLASS_COUNT).tolist(), np.minimum(sums[broader], 1.0).tolist(), strict=True)
         )
@@ -176,12 +179,15 @@ class Lexicon(Words):
         return ", ".join(_with_article(name) for name in dict.fromkeys(named))
 
     @cached_property
-    def _members(self) -> NDArray[np.float32]:
-        """(broader concepts, classes): 1 where the class is one of the concept's."""
-        matrix = np.zeros((len(self.bank.concepts) - CLASS_COUNT, CLASS_COUNT), np.float32)
-        for place, concept in enumerate(self.bank.concepts[:CLASS_COUNT]):
-            matrix[[self.number[name] - CLASS_COUNT for name in concept.broader], place] = 1
-        return matrix
+    def _members(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """All pairs of a broader concept, counted from 0, and a class that is one of it, the classes in order."""
+        pairs = [
+            (self.number[name] - CLASS_COUNT, place)
+            for place, concept in enumerate(self.bank.concepts[:CLASS_COUNT])
+            for name in concept.broader
+        ]
+        above, classes = np.array(pairs, np.intp).T.copy()
+        return above, classes
 
 
 @cache
