@@ -66,6 +66,8 @@ bench: setup ## Measure start, ingest, queries, store and memory (half an hour);
 eval: setup ## Measure retrieval on labelled pictures (DATA); JSON in out/
 	@mkdir -p out
 	$(BIN)/python benchmarks/retrieval.py $(DATA) --json out/retrieval.json
+	$(BIN)/python benchmarks/words.py $(DATA) --json out/words.json
+	$(BIN)/python benchmarks/focus.py $(DATA) --json out/focus.json
 
 docs: setup ## Write the generated parts of docs/ and the picture of the README anew
 	$(BIN)/python docs/generate.py

@@ -9,7 +9,7 @@ vectors; `subject` orders whole subjects, so a filter on it leaves some subjects
 which is what misleads a graph index most.
 
 Each picture has five tags of 800, whose frequencies fall as Zipf's law has it, a caption of four made-up
-words of 5,000, and ten of 2,000 concepts as evidence.
+words of 5,000, and ten concepts of the lexicon as evidence.
 
 Answers are held against an exact scan in numpy. Its time in the same run is the yardstick: trust the ratios,
 the seconds depend on what else the machine does. Searches run in a process of their own that has nothing but
@@ -36,12 +36,13 @@ import psutil
 from findalike.query import parse_filter
 from findalike.store.base import Batch
 from findalike.store.lance import LanceStore
-from findalike.types import Asset, Bank, Card, Concept, Origin, Row, Vectors
+from findalike.types import Asset, Card, Origin, Row, Vectors
+from findalike.words.lexicon import lexicon
 
 K = 20
 BATCH = 2_000
 FILTERS = [""] + [f"{column} < {share}" for share in (1, 10, 100) for column in ("any", "subject")]
-TAGS, WORDS, CONCEPTS = 800, 5_000, 2_000
+TAGS, WORDS, CONCEPTS = 800, 5_000, len(lexicon().bank.concepts)
 TEXTS = {
     "a common word": "worda",
     "three words": "wordfa wordfb wordfc",
@@ -97,7 +98,7 @@ def build(folder: Path, card: Card, vectors: Vectors, columns: dict[str, Any]) -
     """Write everything in batches, then optimize; seconds, and megabytes on disk."""
     store = LanceStore(folder, mode="a")
     store.add_card(card)
-    store.add_bank(Bank("bench", "1", tuple(Concept(f"concept {n}") for n in range(CONCEPTS))))
+    store.add_bank(lexicon().bank)
     batches = []
     for start in range(0, len(vectors), BATCH):
         made = _batch(card, vectors, columns, range(start, min(start + BATCH, len(vectors))))
@@ -154,7 +155,7 @@ def other_answers(store: LanceStore, space: str, queries: Vectors) -> dict[str, 
         parse_filter(f"tag {text}") for text in ("= 'tag 0'", "= 'tag 400'", "!= 'tag 0'", "like '%9%'")
     ]
     asked: dict[str, Callable[[], object]] = {
-        "evidence_ms": lambda: store.evidence("bench"),
+        "evidence_ms": lambda: store.evidence("classes"),
         "facet_ms": lambda: store.facets("tag"),
         "facet_any_ms": lambda: store.facets("any"),
         "facet_filtered": lambda: store.facets("tag", filters[1]),
@@ -241,7 +242,7 @@ def _batch(card: Card, vectors: Vectors, columns: dict[str, Any], numbers: range
         assets.append(made)
         evidence[made.id] = dict.fromkeys(shown[at].tolist(), 0.5)
         rows.append(Row(f"{n:032d}", Origin(assets[-1].id), vectors[n]))
-    return Batch(assets, {card.space: rows}, evidence={"bench": evidence})
+    return Batch(assets, {card.space: rows}, evidence={"classes": evidence})
 
 
 def _letters(number: int) -> str:

@@ -89,9 +89,8 @@ class Searcher:
     ) -> list[Candidate]:
         if not any(s.term.kind == "text" for s in seen):
             return space.by_looks(seen, _depth(reach) if several else reach, where, own)
-        return space.by_words(
-            seen, self.shelves.latest(), _depth(reach), lambda ids: self._passing(ids, where), where, own
-        )
+        shelf = self.shelves.latest()
+        return space.by_words(seen, shelf, _depth(reach), where, own, lambda ids: self._passing(ids, where))
 
     def _passing(self, ids: Sequence[str], where: Filter | None) -> Mapping[str, Asset]:
         assets = self.store.get(ids) if ids else {}
@@ -104,10 +103,10 @@ class Searcher:
         return frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
 
     def _diverse(self, hits: Sequence[Hit], ordered: Sequence[Candidate], query: Query) -> list[Hit]:
-        vectors = {c.asset.id: unit(c.row.vector) for c in ordered if c.row is not None}
-        dim = len(next(iter(vectors.values()))) if vectors else 1
-        stacked = np.stack([vectors.get(hit.asset.id, np.zeros(dim, np.float32)) for hit in hits] or [np.zeros(dim)])
-        order = diversified(stacked[: len(hits)], [hit.score for hit in hits], query.diverse)
+        rows = {c.asset.id: unit(c.row.vector) for c in ordered if c.row is not None}
+        none = np.zeros(len(next(iter(rows.values()), ())), np.float32)
+        vectors = np.array([rows.get(hit.asset.id, none) for hit in hits], np.float32)
+        order = diversified(vectors, [hit.score for hit in hits], query.diverse)
         return [hits[i] for i in order]
 
     def _filtered(self, query: Query, where: Filter | None, start: int, after: str) -> Hits:

@@ -31,7 +31,7 @@ class Hits(Sequence[Hit]):
     ) -> None:
         """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them; `holds`
         tells whether a uri is a picture of the library, which nothing is written over. `notes` say what of
-        the query could not be looked for; `cursor` goes on after the last hit, None when there are no more."""
+        the query could not be looked for; `cursor` goes on after the last hit, and is None at the end."""
         self._hits = tuple(hits)
         self.query = query
         self.examples = examples

@@ -1,16 +1,18 @@
 """One space of a library: the terms of a query as one direction, and how well rows fit them.
 
-Everything that a row is judged by is put on one scale, that of chance: how many standard deviations it lies
-above a picture that has nothing to do with the term. On that scale pictures, words and evidence add up.
+Where words are among the terms, everything that a row is judged by is put on one scale, that of chance: how
+many standard deviations it lies above a picture that has nothing to do with the term. On that scale pictures,
+words and evidence add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from findalike.encode import calibration
 from findalike.encode.base import TextEncoder, WordEncoder, unit
@@ -31,6 +33,9 @@ TESTIMONY = 6.0
 """What full evidence for all that a text names counts, in standard deviations: as much as a picture that
 fits the meaning of its words better than any other of a hundred million."""
 
+CONCEPTS = "concepts"
+"""The space that reasons of evidence name."""
+
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
 
@@ -49,6 +54,18 @@ class Candidate:
     similarity: float
     space: str
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """One term about all candidates: arrays of shape (candidates,). `value` is in standard deviations above
+    chance, evidence included; `score` is in 0..1."""
+
+    seen: Seen
+    similarity: Vector
+    evidence: Vector
+    value: Vector
+    score: NDArray[np.float64]
 
 
 class Space:
@@ -89,9 +106,9 @@ class Space:
         seen: Sequence[Seen],
         shelf: Shelf,
         depth: int,
-        passing: Callable[[Sequence[str]], Mapping[str, Asset]],
         where: Filter | None,
         own: frozenset[str],
+        passing: Callable[[Sequence[str]], Mapping[str, Asset]],
     ) -> list[Candidate]:
         """The pictures that fit words best, or words and pictures together. `passing` gives those of some
         assets that pass the filter."""
@@ -99,12 +116,13 @@ class Space:
         near = self.nearest(vector, depth, where, own) if vector.any() else []
         rows = {match.row.asset_id: match.row for match in near}
         assets = {match.row.asset_id: match.asset for match in near}
-        told = {s.term: shelf.evidence(shelf.read(cast(str, s.term.what))) for s in seen if _is_text(s)}
-        total = sum((s.term.weight * told[s.term] for s in seen if _is_text(s)), np.zeros(len(shelf.ids)))
-        new = [i for i in _strongest(total, shelf.ids, depth + len(own)) if i not in rows and i not in own]
+        evidence = [self._evidence(s, shelf) for s in seen]
+        told = np.sum([s.term.weight * e for s, e in zip(seen, evidence, strict=True)], axis=0)
+        new = [i for i in _strongest(told, shelf.ids, depth + len(own)) if i not in rows and i not in own]
         assets |= passing(new)
         rows |= self._best_rows([i for i in new if i in assets], vector)
-        return self._judged(seen, shelf, told, rows, assets)
+        places = np.array([shelf.place.get(i, -1) for i in rows], np.int64)
+        return self._judged(seen, [_at(each, places) for each in evidence], rows, assets)
 
     def nearest(
         self, vector: Vector, k: int, where: Filter | None, own: frozenset[str] = frozenset()
@@ -131,47 +149,47 @@ class Space:
     def _judged(
         self,
         seen: Sequence[Seen],
-        shelf: Shelf,
-        told: Mapping[object, Vector],
+        evidence: Sequence[Vector],
         rows: Mapping[str, Row],
         assets: Mapping[str, Asset],
     ) -> list[Candidate]:
-        ids = [i for i in rows if i in assets]
-        vectors = np.stack([rows[i].vector for i in ids]) if ids else np.zeros((0, self.card.dim), np.float32)
-        vectors = unit(vectors)
-        places = np.array([shelf.place.get(i, -1) for i in ids], np.int64)
-        value, score = np.zeros(len(ids)), np.zeros(len(ids))
-        similarities, evidences = [], []
-        positive = sum(s.term.weight for s in seen if s.term.weight > 0) or 1.0
-        for s in seen:
-            similarity, above = self._above_chance(s, vectors)
-            evidence = _taken(told[s.term], places) if _is_text(s) else np.zeros(len(ids))
-            above = above + TESTIMONY * evidence
-            value += s.term.weight * above
-            score += s.term.weight / positive * self._score(s, similarity, above)
-            similarities.append(similarity)
-            evidences.append(evidence)
-        found = []
-        for n, i in enumerate(ids):
-            reasons = [
-                reason
-                for s, similarity, evidence in zip(seen, similarities, evidences, strict=True)
-                for reason in self._worded(s, float(similarity[n]), float(evidence[n]))
-            ]
-            strongest = max((float(each[n]) for each in similarities), default=0.0)
-            clipped = min(max(float(score[n]), 0.0), 1.0)
-            found.append(
-                Candidate(
-                    assets[i], rows[i], float(value[n]), clipped, strongest, self.card.space, tuple(reasons)
-                )
+        """Candidates of these rows, by all terms; `evidence` is that of each term for each row."""
+        if not rows:
+            return []
+        vectors = unit(np.stack([row.vector for row in rows.values()]))
+        verdicts = [self._verdict(s, vectors, told) for s, told in zip(seen, evidence, strict=True)]
+        weights = np.array([s.term.weight for s in seen])
+        value = weights @ np.stack([verdict.value for verdict in verdicts])
+        score = (
+            weights @ np.stack([verdict.score for verdict in verdicts]) / (weights[weights > 0].sum() or 1.0)
+        )
+        similarity = np.max([verdict.similarity for verdict in verdicts], axis=0)
+        return [
+            Candidate(
+                assets[i],
+                row,
+                float(value[n]),
+                min(max(float(score[n]), 0.0), 1.0),
+                float(similarity[n]),
+                self.card.space,
+                tuple(reason for v in verdicts for reason in self._reasons(v, n)),
             )
-        return found
+            for n, (i, row) in enumerate(rows.items())
+        ]
 
-    def _above_chance(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
-        """The similarity of a term to rows, and how many standard deviations that is above chance."""
+    def _verdict(self, seen: Seen, vectors: Vectors, evidence: Vector) -> Verdict:
         if not _is_text(seen):
             turned = self._turned(seen)
-            return vectors @ turned / np.float32(turned @ unit(seen.vector)), vectors @ turned / LOOKS
+            similarity = vectors @ turned / np.float32(turned @ unit(seen.vector))
+            scores = [calibration.score(self.card, float(each)) for each in similarity]
+            return Verdict(seen, similarity, evidence, vectors @ turned / LOOKS, np.array(scores))
+        similarity, value = self._meant(seen, vectors)
+        value = value + np.float32(TESTIMONY) * evidence
+        above, scores = (list(axis) for axis in zip(*WORDED, strict=True))
+        return Verdict(seen, similarity, evidence, value, np.interp(value, above, scores))
+
+    def _meant(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
+        """How well a text fits rows, and how many standard deviations that is above chance."""
         encoder = self.text_encoder()
         if encoder is None or not seen.vector.any():
             return np.zeros(len(vectors), np.float32), np.zeros(len(vectors), np.float32)
@@ -184,11 +202,18 @@ class Space:
             mean, spread = float(chance.mean()), max(float(chance.std()), 1e-3)
         return similarity, (similarity - np.float32(mean)) / np.float32(spread)
 
-    def _score(self, seen: Seen, similarity: Vector, above: Vector) -> Vector:
+    def _reasons(self, verdict: Verdict, place: int) -> Iterator[Reason]:
+        term, told = verdict.seen.term, float(verdict.evidence[place])
+        if verdict.seen.vector.any():
+            yield Reason(term.label, self.card.space, float(verdict.similarity[place]), term.weight)
+        if told > 0:
+            yield Reason(term.label, CONCEPTS, told, term.weight)
+
+    def _evidence(self, seen: Seen, shelf: Shelf) -> Vector:
+        """How far each picture of the shelf shows what a term names; a picture names nothing."""
         if _is_text(seen):
-            scored: Vector = np.interp(above, *zip(*WORDED, strict=True))
-            return scored
-        return np.array([calibration.score(self.card, float(each)) for each in similarity])
+            return shelf.evidence(shelf.read(cast(str, seen.term.what)))
+        return np.zeros(len(shelf.ids), np.float32)
 
     def _direction(self, seen: Sequence[Seen]) -> Vector:
         """Where the terms point together, each scaled to the same spread over the library."""
@@ -214,14 +239,6 @@ class Space:
         similarity = float(unit(seen.vector) @ unit(row.vector))
         return Reason(seen.term.label, self.card.space, similarity, seen.term.weight)
 
-    def _worded(self, seen: Seen, similarity: float, evidence: float) -> list[Reason]:
-        reasons = []
-        if seen.vector.any():
-            reasons.append(Reason(seen.term.label, self.card.space, similarity, seen.term.weight))
-        if evidence > 0:
-            reasons.append(Reason(seen.term.label, "concepts", evidence, seen.term.weight))
-        return reasons
-
     def _rows(self) -> Vectors:
         """A sample of the library."""
         self._ordinary()
@@ -242,17 +259,17 @@ def _is_text(seen: Seen) -> bool:
     return seen.term.kind == "text"
 
 
-def _strongest(total: Vector, ids: Sequence[str], most: int) -> list[str]:
+def _strongest(told: Vector, ids: Sequence[str], most: int) -> list[str]:
     """The ids of the largest values above 0, best first, ties by id."""
-    count = min(most, int((total > 0).sum()))
+    count = min(most, int((told > 0).sum()))
     if not count:
         return []
-    least = np.partition(total, -count)[-count]
-    chosen = np.flatnonzero((total >= least) & (total > 0))
-    return [ids[i] for i in sorted(chosen, key=lambda i: (-total[i], ids[i]))[:most]]
+    least = max(float(np.partition(told, -count)[-count]), 1e-9)
+    chosen = np.flatnonzero(told >= least).tolist()
+    return [ids[i] for i in sorted(chosen, key=lambda i: (-told[i], ids[i]))[:most]]
 
 
-def _taken(evidence: Vector, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Vector:
+def _at(evidence: Vector, places: NDArray[np.int64]) -> Vector:
     """The evidence at these places; a place of -1 has none."""
     taken: Vector = np.append(evidence, np.float32(0))[places]
     return taken

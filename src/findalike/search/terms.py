@@ -19,7 +19,6 @@ from findalike.store.base import Store
 from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector
 from findalike.words.lexicon import CLASS_COUNT, lexicon
 
-
 FOCUS_SIDE = 896
 """How long the shorter side of a decoded picture is for a focus, so that a small thing has pixels enough."""
 
@@ -60,7 +59,9 @@ class Looker:
                 return Seen(term, whole[0].vector, asset)
         picture = self.picture(term, asset)
         if term.focus is None:
-            return Seen(term, encode(self.encoder(), [self._part(picture, term.box)])[0], asset, picture, term.box)
+            return Seen(
+                term, encode(self.encoder(), [self._part(picture, term.box)])[0], asset, picture, term.box
+            )
         vector, box = self._focused(_cropped(picture, term.box), term.focus)
         return Seen(term, vector, asset, picture, _within(box, term.box))
 
@@ -122,7 +123,8 @@ class Looker:
         encoder = self.text_encoder()
         if encoder is None:
             return np.zeros(self.card.dim, np.float32)
-        return encoder.encode_texts([cast(str, term.what)])[0]
+        direction: Vector = encoder.encode_texts([cast(str, term.what)])[0]
+        return direction
 
     def _focused(self, picture: Picture, focus: str) -> tuple[Vector, Box | None]:
         classes = classes_of(focus)

@@ -33,12 +33,12 @@ class Texts:
     ) -> list[list[Candidate]]:
         """One for each text that is looked for: a text to look away from finds nothing by itself."""
         return [
-            self._ranking(term, depth, where, own) for term in terms if term.kind == "text" and term.weight > 0
+            self._ranking(term, depth, where, own)
+            for term in terms
+            if term.kind == "text" and term.weight > 0
         ]
 
-    def _ranking(
-        self, term: Term, depth: int, where: Filter | None, own: frozenset[str]
-    ) -> list[Candidate]:
+    def _ranking(self, term: Term, depth: int, where: Filter | None, own: frozenset[str]) -> list[Candidate]:
         words = str(term.what)
         asked = full_text.asked(words)
         found = _complete(self._store.full_text(words, depth, where), depth)
@@ -82,7 +82,7 @@ class Texts:
 
 
 def _complete(found: Sequence[Found], depth: int) -> Sequence[Found]:
-    """The list without those at its end that tie with others beyond it: which of them came would be chance."""
+    """The list without those at its end that tie with others beyond it: which of these came is chance."""
     if len(found) < depth:
         return found
     return [each for each in found if each.relevance > found[-1].relevance]

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,18 +28,26 @@ KIN = (0.03, 0.01)
 """What the evidence for the nearest broader concepts adds: where a picture shows no tabby for sure, one of
 another cat comes before one of a car."""
 
+ALSO = 0.6
+"""How much a word means what it can be used for, too, where something else is called by it: a collie is a
+rough collie first, and a Border collie then."""
+
 _EMPTY_WORDS = frozenset(
-    "a an and are as at be by for from has have in into is it its my of on one or our over photo photograph "
-    "picture image that the their there these this to under up very was were which while who with".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by for from has have in into is it its my of on one or our over photo photograph "
+        "picture image that the their there these this to under up very was were which while who with",
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A phrase of a text, the concepts that it names by bank, and its share of what the text says."""
+    """A phrase of a text, the concepts that it names, by bank, with how much each is meant, and its share of
+    what the text says."""
 
     phrase: str
-    concepts: Mapping[str, tuple[int, ...]]
+    concepts: Mapping[str, Mapping[int, float]]
     share: float
 
 
@@ -61,9 +70,16 @@ class BankIndex:
     rows: NDArray[np.int64]
     weights: NDArray[np.float32]
 
-    def strength(self, numbers: Sequence[int], count: int) -> Vector:
+    def strength(self, meant: Mapping[int, float], count: int) -> Vector:
         """How strongly each picture shows the strongest of these concepts, in 0..1: shape (count,)."""
-        return np.maximum.reduce([self._strength(number, count) for number in numbers])
+        strengths = [np.float32(much) * self._strength(number, count) for number, much in meant.items()]
+        strongest: Vector = np.maximum.reduce(strengths)
+        return strongest
+
+    def meant(self, phrase: str, numbers: Sequence[int]) -> dict[int, float]:
+        """How much a phrase means each of the concepts that it names: most the one that is called so."""
+        called = {number for number in numbers if self.bank.concepts[number].name == phrase}
+        return {number: ALSO if called and number not in called else 1.0 for number in numbers}
 
     def _strength(self, number: int, count: int) -> Vector:
         """Of one concept, with a little of what is broader."""
@@ -93,10 +109,12 @@ class Shelf:
     def read(self, text: str) -> Reading:
         """What a text names, the longest phrases first."""
         words = tokens(text)
-        found: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}
+        found: dict[tuple[int, int], dict[str, Mapping[int, float]]] = {}
         for bank, index in self._indexes.items():
             for mention in index.words.find(text):
-                found.setdefault((mention.start, mention.end), {})[bank] = mention.concepts
+                phrase = " ".join(words[mention.start : mention.end])
+                meant = index.meant(phrase, mention.concepts)
+                found.setdefault((mention.start, mention.end), {})[bank] = meant
         chosen = _apart(found)
         covered = {place for start, end in chosen for place in range(start, end)}
         others = [w for i, w in enumerate(words) if i not in covered and w not in _EMPTY_WORDS]
@@ -110,9 +128,10 @@ class Shelf:
     def strength(self, named: Named) -> Vector:
         """How strongly each picture shows what a phrase names: shape (pictures,)."""
         strengths = [
-            self._indexes[bank].strength(numbers, len(self.ids)) for bank, numbers in named.concepts.items()
+            self._indexes[bank].strength(meant, len(self.ids)) for bank, meant in named.concepts.items()
         ]
-        return np.maximum.reduce(strengths)
+        strongest: Vector = np.maximum.reduce(strengths)
+        return strongest
 
     def evidence(self, reading: Reading) -> Vector:
         """How far each picture shows what a text names, in 0..1: shape (pictures,). A text that names half
