@@ -77,8 +77,8 @@ def test_the_best_part_stands_for_its_asset() -> None:
 
 
 def test_fusion_by_hand() -> None:
-    looks, words = {"a": 0.9, "b": 0.5, "c": 0.1}, {"b": 7.0, "d": 3.0}
-    total = fused([looks, words], [1.0, 0.5])
+    looks, words = {"a": (0.9, 1.0), "b": (0.5, 1.0), "c": (0.1, 1.0)}, {"b": (7.0, 0.5), "d": (3.0, 0.5)}
+    total = fused([looks, words])
     assert total["a"] == pytest.approx(1 / (FUSION_K + 1))
     assert total["b"] == pytest.approx(1 / (FUSION_K + 2) + 0.5 / (FUSION_K + 1))
     assert total["c"] == pytest.approx(1 / (FUSION_K + 3))
@@ -87,7 +87,7 @@ def test_fusion_by_hand() -> None:
 
 
 def test_equal_values_share_their_best_rank() -> None:
-    total = fused([{"a": 1.0, "b": 1.0, "c": 0.5}], [1.0])
+    total = fused([{"a": (1.0, 1.0), "b": (1.0, 1.0), "c": (0.5, 1.0)}])
     assert total["a"] == total["b"] == pytest.approx(1 / (FUSION_K + 1))
     assert total["c"] == pytest.approx(1 / (FUSION_K + 3))
 

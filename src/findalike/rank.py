@@ -58,17 +58,19 @@ def best_parts(matches: Iterable[Match], excluded: frozenset[str] = frozenset())
             yield match
 
 
-def fused(rankings: Sequence[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
+def fused(rankings: Sequence[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
     """Reciprocal rank fusion: each id's sum of `weight / (FUSION_K + rank)` over the rankings that hold it.
 
-    A ranking gives each id a value, the higher the better; equal values share the best of their ranks.
+    A ranking gives each id a value, the higher the better, and the weight of its vote; equal values share the
+    best of their ranks.
     """
     total: dict[str, float] = {}
-    for values, weight in zip(rankings, weights, strict=True):
+    for votes in rankings:
         rank, previous = 0, None
-        for place, name in enumerate(sorted(values, key=lambda i: (-values[i], i)), 1):
-            if values[name] != previous:
-                rank, previous = place, values[name]
+        for place, name in enumerate(sorted(votes, key=lambda i: (-votes[i][0], i)), 1):
+            value, weight = votes[name]
+            if value != previous:
+                rank, previous = place, value
             total[name] = total.get(name, 0.0) + weight / (FUSION_K + rank)
     return total
 

@@ -147,7 +147,7 @@ def _ordered(rankings: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     filled = [ranking for ranking in rankings if ranking]
     if len(filled) <= 1:
         return sorted((c for ranking in filled for c in ranking), key=lambda c: (-c.value, c.asset.id))
-    values = fused([{c.asset.id: c.value for c in ranking} for ranking in filled], [1.0] * len(filled))
+    values = fused([{c.asset.id: (c.value, c.vote) for c in ranking} for ranking in filled])
     merged: dict[str, Candidate] = {}
     for ranking in filled:
         for candidate in ranking:

@@ -45,7 +45,8 @@ WORDED = ((0.0, 0.0), (2.5, 0.3), (4.0, 0.5), (6.0, 0.7), (9.0, 0.95), (12.0, 1.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A picture that may answer, its best row, and by what: `value` orders, `score` is in 0..1."""
+    """A picture that may answer, its best row, and by what: `value` orders, `score` is in 0..1, and `vote` is
+    what it weighs where rankings are fused."""
 
     asset: Asset
     row: Row | None
@@ -54,6 +55,7 @@ class Candidate:
     similarity: float
     space: str
     reasons: tuple[Reason, ...]
+    vote: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,9 +47,17 @@ class Texts:
             share = _share(asked, full_text.document(replace(each.asset, tags=())))
             if share > 0 and each.asset.id not in own:
                 reason = Reason(term.label, TEXTS, share, term.weight)
-                score = ALL_WORDS * share
                 candidates.append(
-                    Candidate(each.asset, None, each.relevance * share, score, share, TEXTS, (reason,))
+                    Candidate(
+                        each.asset,
+                        None,
+                        each.relevance * share,
+                        ALL_WORDS * share,
+                        share,
+                        TEXTS,
+                        (reason,),
+                        vote=share**2,  # a text with one word of two is mostly about something else
+                    )
                 )
         return candidates
 
