@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import findalike
-from conftest import PROGRAM, Cli
+from conftest import PROGRAM, Cli, Photo
 from findalike.cli.main import COMMANDS
 
 SPACE = "efficientnet-lite0@1-int8"
@@ -62,7 +62,7 @@ def test_help_of_every_command(cli: Cli, command: str) -> None:
     run = cli(*([command] if command else []), "--help")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith(f"Usage: findalike {command}".rstrip())
-    if command in ("", "index", "search", "remove", "completion"):
+    if command in ("", "index", "search", "tags", "facets", "words", "tag", "remove", "completion"):
         assert "Examples:" in run.stdout
     if not command:
         assert all(name in run.stdout for name in COMMANDS)
@@ -78,7 +78,17 @@ def test_version(cli: Cli) -> None:
     ("args", "sentence"),
     [
         (["serch"], "No such command 'serch'. See findalike --help."),
-        (["search"], "nothing to search for: name a picture, or give --where"),
+        (["search"], "nothing to search for: name a picture, say it in words, or give --where"),
+        (["search", "--diverse", "x.jpg"], "'x.jpg' is no number; write --diverse after the terms, or"),
+        (["search", "--query", "-", "dog"], "--query says what to search for; leave out the terms"),
+        (["search", "--query", "-", "--where", "size > 1"], "leave out --where, or write it in the query"),
+        (["search", "--query", "-", "--encoder", "x"], "leave out --encoder, or write it in the query"),
+        (["tags"], "Missing argument 'PICTURE'"),
+        (["words"], "Missing argument 'TERM'"),
+        (["tag"], "give one of --vocabulary FILE, --remove NAME and --list"),
+        (["tag", "--list", "--remove", "x"], "give one of --vocabulary FILE, --remove NAME and --list"),
+        (["facets", "-n", "0"], "0 is not in the range x>=1"),
+        (["index", "--regions", "faces", "."], "'faces' is not"),
         (["index"], "nothing to index: give the path of a folder"),
         (["remove"], "nothing to remove: give a path"),
         (["search", "--json", "--paths", "x.jpg"], "give one of --json, --jsonl and --paths"),
@@ -204,12 +214,17 @@ def test_remove_optimize_and_doctor(cli: Cli, pictures: Path, tmp_path: Path) ->
 
 def test_encoders(cli: Cli) -> None:
     run = cli("encoders")
-    assert [line.split()[:2] for line in run.stdout.splitlines()] == [
+    lines = run.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:4]] == [
         ["efficientnet-lite0", "int8"], ["efficientnet-lite0", "float32"],
         ["efficientnet-lite2", "int8"], ["efficientnet-lite2", "float32"],
     ]  # fmt: skip
+    assert [" words " in line for line in lines[:4]] == [True, True, False, False]
+    assert [line.split()[0] for line in lines[4:]] == ["clip:FOLDER", "onnx:FILE,"]
+    assert lines[5].endswith("Any network for pictures that was exported to ONNX")
     cards = json.loads(cli("encoders", "--json").stdout)
     assert {card["licence"] for card in cards} == {"Apache-2.0"}
+    assert [card["words"] for card in cards] == [True, True, False, False]
 
 
 # Search
@@ -255,6 +270,279 @@ def test_search_options(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> 
     for region in ("0%,0%,50%,100%", "0,0,96,144"):
         run = cli("search", query, "--region", region, "--include-self", "-k", "1", library=filled)
         assert run.stdout.endswith("chelsea.jpg\n"), run.stderr
+
+
+def names(stdout: str) -> list[str]:
+    return [Path(line).stem for line in stdout.splitlines()]
+
+
+def test_search_by_words(cli: Cli, filled: Path, album: Path) -> None:
+    run = cli("search", "a cat", "-k", "1", library=filled)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.endswith("chelsea.jpg\n")
+    assert run.stdout.split("\t")[2] in ("match", "good match", "strong match", "sure match")
+    run = cli(
+        "search", "a cup of coffee", "0.5:cat", "--minus", "text:cup", "-k", "10", "--jsonl", library=filled
+    )
+    best = json.loads(run.stdout.splitlines()[0])
+    told = {(reason["term"], reason["weight"]) for reason in best["reasons"]}
+    assert {("a cup of coffee", 1), ("cat", 0.5), ("cup", -1)} >= told
+    run = cli(
+        "search", album / "moon.jpg", "a cat", "--region", "0,0,50%,50%", "-k", "1", "--paths", library=filled
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    run = cli("search", "cat", "--where", "tag = 'cat'", "--paths", library=filled)
+    assert "chelsea" in names(run.stdout)
+    run = cli("search", album / "chelsea.jpg", "--focus", "cat", "--include-self", "-k", "1", library=filled)
+    assert run.stdout.endswith("chelsea.jpg\n"), run.stderr
+    run = cli("search", "cat", "--encoder", "efficientnet-lite0", "-e", SPACE, "-k", "1", library=filled)
+    assert run.stdout.endswith("chelsea.jpg\n"), run.stderr
+
+
+def test_diverse_hits_are_others_and_begin_with_the_best(cli: Cli, filled: Path) -> None:
+    plain = cli("search", "cat", "-k", "9", "--paths", library=filled).stdout
+    alone = cli("search", "cat", "-k", "9", "--paths", "--diverse", library=filled).stdout
+    assert cli("search", "cat", "-k", "9", "--paths", "--diverse=0.3", library=filled).stdout == alone
+    assert alone.splitlines()[0] == plain.splitlines()[0]
+
+
+def test_pages_hang_together(cli: Cli, filled: Path) -> None:
+    whole = cli("search", "an animal", "-k", "9", "--paths", library=filled)
+    assert whole.stderr == ""
+    first = cli("search", "an animal", "-k", "4", "--offset", "0", "--paths", library=filled)
+    cursor = first.stderr.removeprefix("Next page: --cursor ").strip()
+    second = cli("search", "an animal", "-k", "4", "--cursor", cursor, "--paths", library=filled)
+    assert (first.stdout + second.stdout).splitlines() == whole.stdout.splitlines()[:8]
+    third = cli("search", "an animal", "-k", "4", "--offset", "8", "--paths", library=filled)
+    assert third.stderr.splitlines()[-1] == "This is the last page."
+    run = cli("search", "another", "--cursor", cursor, library=filled)
+    assert run.returncode == 2
+    assert "the cursor belongs to another query" in run.stderr
+    run = cli("search", "cat", "--offset", "500", library=filled)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr == "No more hits.\nThis is the last page.\n"
+
+
+def test_a_query_as_json_goes_out_and_in(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
+    asked = (album / "chelsea.jpg", "0.5:at night", "--minus", "text", "--where", "size > 0", "-k", "3",
+             "--diverse=0.2", "--min-score", "0.01")  # fmt: skip
+    shown = cli("search", *asked, "--show-query", library=filled)
+    query = json.loads(shown.stdout)
+    assert query["terms"][1] == {"text": "at night", "weight": 0.5}
+    (tmp_path / "query.json").write_text(shown.stdout)
+    expected = cli("search", *asked, "--json", library=filled).stdout
+    assert cli("search", "--query", tmp_path / "query.json", "--json", library=filled).stdout == expected
+    assert cli("search", "--query", "-", "--json", stdin=shown.stdout, library=filled).stdout == expected
+    again = cli("search", "--query", "-", "--show-query", stdin=shown.stdout, library=filled)
+    assert json.loads(again.stdout) == query
+    one = cli(
+        "search", "--query", "-", "-k", "1", "--offset", "1", "--json", stdin=shown.stdout, library=filled
+    )
+    assert json.loads(one.stdout)[0]["asset"] == json.loads(expected)[1]["asset"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "-: is no JSON"),
+        ("[]", "query is list, but it must be an object"),
+        ("{}", "the query is empty"),
+        ('{"terms": [{"txt": "dog"}]}', "there is no field 'txt'; did you mean 'text'?"),
+        ('{"terms": [{"text": "dog"}], "k": 0}', "k is 0, but it must be a whole number"),
+        ("[" * 100000, "-: is no JSON"),
+    ],
+    ids=["no json", "a list", "empty", "a field", "a number", "deep"],
+)
+def test_queries_that_cannot_be_read(cli: Cli, filled: Path, content: str, said: str) -> None:
+    run = cli("search", "--query", "-", stdin=content, library=filled)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        ([""], "expected some text, not ''"),
+        (["  "], "expected some text, not '  '"),
+        (["😀🐶"], "'😀🐶' holds no word to look for; write words, such as 'red car'"),
+        (["a" * 100_000], "the text has 100,000 characters, but at most 5,000 are looked for"),
+        (["photos/dog.jpg"], "Is it a picture or words? For words: 'text:photos/dog.jpg'"),
+        (["0.5:dog.jpg"], "Is it a picture or words? For words: 'text:dog.jpg'"),
+        (["PICTURE", "--region", "0,0,5000,10"], "reaches to 5000,10, but the picture has 192 × 144 pixels"),
+        (["PICTURE", "--region", "0.5,0,0.5,1"], "is empty: left must be less than right"),
+        (["PICTURE", "--region", "0.9,0,0.1,1"], "is empty: left must be less than right"),
+        (["PICTURE", "--region=-1,0,1,1"], "has an edge outside the picture"),
+        (["cat", "--region", "0,0,1,1"], "--region marks a part of one picture, but none is given"),
+        (["PICTURE", "PICTURE", "--region", "0,0,1,1"], "but there are 2"),
+        (["cat", "--focus", "cat"], "--focus marks a thing in one picture, but none is given"),
+        (["PICTURE", "--focus", "retreiver"], "retriever"),
+        (["PICTURE", "--focus", ""], "expected some text"),
+        (["cat", "--diverse", "2"], "diverse is 2.0, but it must be from 0 to 1"),
+        (["cat", "--offset", "-1"], "offset is -1, but it must be"),
+        (["cat", "--offset", "9999"], "narrow the search with a filter"),
+        (["cat", "--cursor", "x", "--offset", "1"], "give one of them"),
+        (["cat", "--cursor", "DROP TABLE"], "is none that a search gave"),
+        (["cat", "--where", "tag = 'cat'; drop table assets"], "';' means nothing here"),
+        (["cat", "--where", "tag = 'x' or 1=1 --"], "means nothing here"),
+        (["cat", "--where", "taag = 'cat'"], "did you mean 'tag'"),
+        (["cat", "--encoder", "nope"], "no encoder is named 'nope'; there are: efficientnet-lite0"),
+        (["--query", "/nowhere.json"], "/nowhere.json: No such file or directory"),
+    ],
+    ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_searched_for(
+    cli: Cli, filled: Path, album: Path, args: list[str], sentence: str
+) -> None:
+    picture = str(album / "chelsea.jpg")
+    run = cli("search", *[picture if arg == "PICTURE" else arg for arg in args], library=filled)
+    assert (run.returncode, run.stdout) == (2, ""), run.stderr
+    assert sentence in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_words_that_nothing_knows_are_said_and_end_well(cli: Cli, filled: Path) -> None:
+    run = cli("search", "xqzzwvk", "--exit-code", library=filled)
+    assert run.returncode == 5
+    assert "Note: no picture or text knows 'xqzzwvk'" in run.stderr
+    assert "No picture fits the words" in run.stderr
+    run = cli("search", "xqzzwvk", "--json", library=filled)
+    assert run.returncode == 0
+    assert isinstance(json.loads(run.stdout), list)
+
+
+# Tags, facets, words, vocabularies
+
+
+def test_tags(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
+    run = cli("tags", album / "chelsea.jpg", library=filled)
+    assert run.returncode == 0
+    rows = [line.split("\t") for line in run.stdout.splitlines()]
+    cat = next(row for row in rows if row[:3] == ["classes", "#", "cat"])
+    assert cat[3].endswith("%")
+    assert any(len(row) == 5 and row[4].startswith("a ") for row in rows)
+    assert re.fullmatch(r'To find all of a kind: findalike search --where "tag = \'.+\'"\n', run.stderr)
+    found = json.loads(cli("tags", album / "chelsea.jpg", "--json", library=filled).stdout)
+    assert set(found[0]) == {"name", "weight", "bank", "tag"}
+    assert [row[2] for row in rows if row[1]] == [tag["name"] for tag in found if tag["tag"]]
+    shutil.copy(album / "chelsea.jpg", tmp_path / "mine.jpg")
+    run = cli("tags", tmp_path / "mine.jpg", FINDALIKE_LIBRARY=str(tmp_path / "none"))
+    assert "classes\t#\tcat\t" in run.stdout
+    assert not (tmp_path / "none").exists()
+    assert cli("tags", tmp_path / "mine.jpg", library=tmp_path / "none").returncode == 4
+    for wrong, said in (
+        ("no.jpg", "there is no such file"),
+        ("a dog", "is no picture"),
+        ("id:0", "has the id '0'"),
+    ):
+        run = cli("tags", wrong, library=filled)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert said in run.stderr
+
+
+def test_facets(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
+    run = cli("facets", library=filled)
+    assert all(line.startswith("tag\t") for line in run.stdout.splitlines())
+    assert run.stderr.startswith("Columns: ")
+    run = cli("facets", "media", "width", "--where", "tag = 'cat'", "-n", "3", library=filled)
+    assert run.stderr == ""
+    assert {line.split("\t")[0] for line in run.stdout.splitlines()} == {"media", "width"}
+    found = json.loads(cli("facets", "media", "--json", library=filled).stdout)
+    assert found == {"media": [{"value": "image/jpeg", "count": 10}]}
+    run = cli("facets", "medai", library=filled)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "no column is named 'medai'; did you mean 'media'?" in run.stderr
+    run = cli("facets", "--where", "tag = ", library=filled)
+    assert (run.returncode, run.stdout) == (2, "")
+    run = cli("facets", "tag", "--where", "size < 0", library=filled)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "No picture has a value of tag.\n")
+    assert cli("facets", library=tmp_path / "none").returncode == 4
+
+
+def test_words(cli: Cli, filled: Path) -> None:
+    run = cli("words", "cat", library=filled)
+    assert (run.returncode, run.stderr) == (0, "")
+    rows = [line.split("\t") for line in run.stdout.splitlines()]
+    assert rows[0][:2] == ["named", "cat"]
+    assert {"named", "broader", "near"} <= {row[0] for row in rows}
+    found = json.loads(cli("words", "cat", "--json", library=filled).stdout)
+    assert list(found[0]) == ["word", "relation", "pictures", "bank", "similarity"]
+    run = cli("words", "espresssso", library=filled)
+    assert run.returncode == 0
+    assert "Nothing here knows all of 'espresssso'; spelled like it: espresso" in run.stderr
+    run = cli("words", "xqzzwvk", library=filled)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert "nothing is spelled like it. The words known here are English." in run.stderr
+    for text in ("", "😀", "a" * 100_000):
+        run = cli("words", text, library=filled)
+        assert (run.returncode, run.stdout) == (2, ""), run.stderr
+
+
+def test_tag_with_words_of_ones_own(cli: Cli, album: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    (tmp_path / "mine.txt").write_text("# pets\nkitten: cat\nhot drink: coffee, espresso\nblurbxq\n")
+    run = cli("tag", "--vocabulary", tmp_path / "mine.txt", library=library)
+    assert run.returncode == 4
+    assert not library.exists()
+    assert cli("index", album, library=library).returncode == 0
+    run = cli("tag", "--list", library=library)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr.startswith("The library has no vocabulary.")
+    run = cli("tag", "--vocabulary", tmp_path / "mine.txt", library=library)
+    assert run.returncode == 3
+    assert dict(line.split("\t") for line in run.stdout.splitlines()).keys() == {"kitten", "hot drink"}
+    assert "Scored 10 pictures against 2 entries of mine. Pictures indexed later are not" in run.stderr
+    assert "  left out: 'blurbxq' is not known here" in run.stderr
+    run = cli("search", "--where", "tag = 'kitten'", "--paths", library=library)
+    assert "chelsea" in names(run.stdout)
+    run = cli("tag", "--list", library=library)
+    assert run.stdout == "mine\t2 entries\n"
+    (tmp_path / "two.txt").write_text("kitten: cat\n")
+    run = cli("tag", "--vocabulary", tmp_path / "two.txt", "--name", "pets", "--json", library=library)
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["name"] == "pets"
+    run = cli("tag", "--remove", "mine", library=library)
+    assert re.fullmatch(r"Forgot mine and its tags of \d+ pictures?\.\n", run.stdout)
+    run = cli("search", "--where", "tag = 'kitten'", "--paths", library=library)
+    assert "chelsea" in names(run.stdout)  # pets still says so
+    for wrong, said in (
+        (["--remove", "mine"], "the library has no vocabulary 'mine'; it has pets"),
+        (["--remove", "classes"], "'classes' is a bank of findalike's own, and stays"),
+        (["--vocabulary", tmp_path / "two.txt", "--name", "dates"], "'dates' is a bank of findalike's own"),
+        (["--vocabulary", tmp_path / "none.txt"], "none.txt: No such file or directory"),
+        (["--vocabulary", tmp_path / "two.txt", "--min-confidence", "0"], "must be from 0.15 to 1"),
+    ):
+        run = cli("tag", *wrong, library=library)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert said in run.stderr
+
+
+def test_index_makes_no_library_for_what_cannot_be(cli: Cli, album: Path, tmp_path: Path) -> None:
+    for options, environment, said in (
+        (["--encoder", "onnx:missing.onnx"], {}, "missing.onnx is not there"),
+        (["--encoder", "frob"], {}, "no encoder is named 'frob'"),
+        ([], {"FINDALIKE_ENCODER": "frob"}, "no encoder is named 'frob'"),
+        (["--table", tmp_path / "none.csv"], {}, "none.csv"),
+    ):
+        run = cli("index", album, *options, library=tmp_path / "library", **environment)
+        assert (run.returncode, run.stdout) == (2, ""), run.stderr
+        assert said in run.stderr
+        assert not (tmp_path / "library").exists()
+
+
+def test_index_makes_a_library_of_a_table(cli: Cli, album: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(f"file,colour\n{album}/moon.jpg,grey\n{album}/coffee.jpg,brown\n")
+    run = cli("index", "--table", tmp_path / "table.csv", library=tmp_path / "library")
+    assert (run.returncode, run.stderr) == (0, "")
+    run = cli("facets", "colour", library=tmp_path / "library")
+    assert run.stdout == "colour\tbrown\t1\ncolour\tgrey\t1\n"
+
+
+def test_index_regions(cli: Cli, tmp_path: Path, photo: Photo) -> None:
+    (tmp_path / "pictures").mkdir()
+    photo("coffee", (600, 400)).save(tmp_path / "pictures" / "coffee.jpg")
+    run = cli("index", tmp_path / "pictures", "--regions", "grid", library=tmp_path / "library")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert f"{SPACE}: 10 rows" in cli("info", library=tmp_path / "library").stdout
 
 
 def test_search_writes_sheets_and_pages(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
@@ -325,6 +613,20 @@ def test_on_a_terminal_hits_are_a_table_with_links(filled: Path, album: Path) ->
     assert "score" in shown
     assert "\x1b]8;" in shown  # a link
     assert f"file://{album}" in shown
+
+
+def test_on_a_terminal_tags_facets_and_words_have_bars(filled: Path, album: Path) -> None:
+    for args in (["tags", album / "chelsea.jpg"], ["facets"], ["words", "cat"]):
+        code, shown = on_terminal(*args, "--library", filled)
+        assert code == 0
+        assert "█" in shown
+        assert "\t" not in shown
+
+
+def test_on_a_terminal_words_say_why(filled: Path) -> None:
+    code, shown = on_terminal("search", "cat", "-k", "1", "--library", filled, COLUMNS="200")
+    assert code == 0
+    assert "concepts: cat" in shown
 
 
 def test_on_a_terminal_remove_asks(pictures: Path, tmp_path: Path) -> None:
