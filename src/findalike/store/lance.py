@@ -12,17 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 
 from findalike.errors import UsageError
-from findalike.query import Filter, IsNull, Kind, bind
+from findalike.query import Kind
 from findalike.store import (
     banks,
     columns,
-    full_text,
     lance_index,
     lance_layout,
     lance_records,
@@ -34,38 +32,24 @@ from findalike.store.base import (
     Batch,
     Problem,
     Progress,
-    SpaceStatus,
-    card_of,
     check_card,
     check_rows,
-    evenly,
-    orphan_problems,
-    unit,
 )
-from findalike.store.full_text import Asked
-from findalike.store.journal import Journal
-from findalike.store.lance_banks import LanceBanks
-from findalike.store.lance_filter import TAG_KEYS, ids_sql, storage_name, to_sql
-from findalike.store.lance_text import Vocabulary
+from findalike.store.lance_filter import storage_name
+from findalike.store.lance_reader import LanceReader
 from findalike.types import (
     Asset,
     Bank,
     Card,
     Evidence,
-    EvidenceTable,
     Failure,
-    Found,
-    Match,
     Row,
-    Value,
-    Vector,
-    Vectors,
 )
 
 _THUMBNAIL_FILES = 64  # thumbnails are most of a library, and found by their tree in many files as in one
 
 
-class LanceStore:
+class LanceStore(LanceReader):
     """A library in a folder. Mode `r` reads and creates nothing; `a` makes the library when it is missing.
 
     Many processes may read while one writes; each answer sees what was committed when it was asked for. Of
@@ -76,23 +60,11 @@ class LanceStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "a"] = "r") -> None:
-        self._path = Path(path)
         self._writable = mode == "a"
-        with lance_tables.guarded(self._path):
-            if self._writable:
-                lance_layout.make(self._path)
-            self._cards = manifest.read(self._path)
-            self._seen = banks.stamp(self._path / manifest.NAME)
-            self._words = Vocabulary()
-            self._searchable = False
-            self._tables = lance_tables.Tables(self._path)
-            self._banks = LanceBanks(self._path, self._tables)
-            self._journal = Journal(self._path)
-
-    def cards(self) -> Mapping[str, Card]:
-        if self._seen != (stamp := banks.stamp(self._path / manifest.NAME)):
-            self._cards, self._seen = manifest.read(self._path), stamp
-        return dict(self._cards)
+        if self._writable:
+            with lance_tables.guarded(Path(path)):
+                lance_layout.make(Path(path))
+        super().__init__(Path(path))
 
     def add_card(self, card: Card) -> None:
         known = dict(self.cards())
@@ -105,9 +77,6 @@ class LanceStore:
                 self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
             manifest.write(self._path, known | {card.space: card})
 
-    def banks(self) -> Mapping[str, Bank]:
-        return self._banks.all()
-
     def add_bank(self, bank: Bank) -> None:
         if self.banks().get(bank.name) != bank:
             with self._writing():
@@ -116,10 +85,6 @@ class LanceStore:
     def remove_bank(self, name: str) -> None:
         with self._writing():
             self._banks.remove(name)
-
-    def evidence(self, bank: str) -> EvidenceTable:
-        with self._guarded():
-            return self._banks.evidence(bank, self._gone())
 
     def put_evidence(
         self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
@@ -140,36 +105,6 @@ class LanceStore:
             self._put_assets(changed, there)
             self._copy_facts(changed)
             self._journal.note([])
-
-    def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
-        search = full_text.asked(words)
-        with self._guarded():
-            table = self._latest("assets")
-            condition = self._condition(where, table)
-            if not search or k < 1:
-                return []
-            if not self._has_index(table):
-                return self._read_through(search, k, where)
-            self._words = self._words.latest(self._latest("words"))
-            best = lance_text.search(table, self._words, search, k, condition)
-            there = self._get(i for i, _ in best)
-            return [Found(there[i], relevance) for i, relevance in best if i in there]
-
-    def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
-        with self._guarded():
-            table = self._latest("assets")
-            schema = table.schema
-            kinds = lance_records.kinds_of(schema)
-            bind(IsNull(column), columns.visible(kinds))
-            condition, stored = self._condition(where, table), lance_records.stored_as(column, kinds)
-            if stored not in schema.names:  # tags of a library that an earlier findalike wrote
-                return []
-            found = lance_tables.select(table, [stored], condition)
-            return lance_records.counted(found.column(stored), most)
-
-    def columns(self) -> Mapping[str, Kind]:
-        with self._guarded():
-            return columns.visible(self._kinds())
 
     def write(self, batch: Batch) -> None:
         check_rows(self.cards(), batch.rows)
@@ -231,88 +166,6 @@ class LanceStore:
         with self._writing():
             lance_tables.delete(self._latest("failures"), "uri", uris)
 
-    def failures(self) -> Sequence[Failure]:
-        with self._guarded():
-            table = self._latest("failures")
-            return lance_records.to_failures(lance_tables.select(table, table.schema.names))
-
-    def assets(self, where: Filter | None = None) -> Iterator[Asset]:
-        with self._guarded():
-            table = self._latest("assets")
-            for batch in lance_tables.scan(
-                table, lance_records.asset_columns(table.schema), self._condition(where, table)
-            ):
-                yield from lance_records.to_assets(batch)
-
-    def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
-        with self._guarded():
-            return self._get(asset_ids)
-
-    def find(self, uri: str) -> Asset | None:
-        with self._guarded():
-            table = self._latest("assets")
-            found = lance_tables.select_ids(table, lance_records.asset_columns(table.schema), "uri", [uri])
-            return next(lance_records.to_assets(found), None)
-
-    def encoded(self, space: str) -> set[str]:
-        with self._guarded():
-            return self._ids(self._rows_of(space))
-
-    def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]:
-        with self._guarded():
-            table = self._latest("thumbnails")
-            found = lance_tables.select_ids(table, ["asset_id", "thumbnail"], "asset_id", asset_ids)
-            return dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
-
-    def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
-        with self._guarded():
-            table = self._rows_of(space)
-            names = lance_records.ROW_COLUMNS
-            return lance_records.to_rows(lance_tables.select_ids(table, names, "asset_id", asset_ids))
-
-    def sample(self, space: str, most: int) -> Vectors:
-        with self._guarded():
-            table = self._rows_of(space)
-            offsets = evenly(table.count_rows(), most)
-            if not offsets:
-                return np.empty((0, card_of(self.cards(), space).dim), np.float32)
-            found = table.take_offsets(offsets).select(["vector"]).to_arrow()
-            return lance_records.vectors_of(found)
-
-    def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
-        target = unit(vector, card_of(self.cards(), space))
-        with self._guarded():
-            table = self._rows_of(space)
-            condition = self._without_orphans(self._condition(where, table))
-            found = lance_index.search(table, target, max(k, 1), condition)
-            return _best(found, target, k, lance_records.kinds_of(table.schema))[: max(k, 0)]
-
-    def count(self, where: Filter | None = None) -> int:
-        with self._guarded():
-            table = self._latest("assets")
-            return int(table.count_rows(self._condition(where, table)))
-
-    def status(self) -> Mapping[str, SpaceStatus]:
-        with self._guarded():
-            return {
-                space: lance_index.status(self._rows_of(space), card.dim)
-                for space, card in self.cards().items()
-            }
-
-    def check(self) -> Sequence[Problem]:
-        with self._guarded():
-            found = orphan_problems(
-                self._ids(self._latest("assets")),
-                {space: self._ids(self._rows_of(space)) for space in self.cards()},
-                self._ids(self._latest("thumbnails")),
-                {bank: self._ids(self._banks.table(bank)) for bank in self.banks()},
-            )
-            for space, status in self.status().items():
-                if status.due:
-                    detail = f"{space}: findalike optimize would build {status.due}"
-                    found.append(Problem("index", detail, status.unindexed, False))
-            return found
-
     def repair(self) -> Sequence[Problem]:
         found = [problem for problem in self.check() if problem.repairable]
         with self._writing():
@@ -337,14 +190,6 @@ class LanceStore:
                 lance_index.compact(table, space, progress)
                 lance_index.refresh(table, card, progress)
 
-    def close(self) -> None:
-        self._tables.close()
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        with lance_tables.guarded(self._path):
-            yield
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
         if not self._writable:
@@ -358,58 +203,6 @@ class LanceStore:
         if not self._searchable:
             lance_layout.complete(self._tables, self.cards())
             self._searchable = True
-
-    def _has_index(self, table: Any) -> bool:
-        self._searchable = self._searchable or lance_text.indexed(table)
-        return self._searchable
-
-    def _read_through(self, search: Asked, k: int, where: Filter | None) -> list[Found]:
-        """Full-text search by reading all assets, until a first write makes the index."""
-        assets = {asset.id: asset for asset in self.assets()}
-        passing = set(assets) if where is None else {asset.id for asset in self.assets(where)}
-        documents = {i: full_text.document(asset) for i, asset in assets.items()}
-        return [Found(assets[i], score) for i, score in full_text.rank(search, documents, passing, k)]
-
-    def _latest(self, name: str) -> Any:
-        return self._tables.latest(name)
-
-    def _rows_of(self, space: str) -> Any:
-        card_of(self.cards(), space)
-        return self._latest(lance_records.rows_table(space))
-
-    def _kinds(self) -> dict[str, Kind]:
-        return lance_records.kinds_of(self._latest("assets").schema)
-
-    def _condition(self, where: Filter | None, table: Any) -> str | None:
-        """The filter as SQL over a table: rows tables have the columns of the asset table, under the same
-        names."""
-        if where is None:
-            return None
-        schema = table.schema
-        kinds = lance_records.kinds_of(schema)
-        return to_sql(bind(where, columns.visible(kinds)), kinds, TAG_KEYS in schema.names)
-
-    def _without_orphans(self, condition: str | None) -> str | None:
-        gone = self._gone()
-        if not gone:
-            return condition
-        kept = f"NOT ({ids_sql('asset_id', gone)})"
-        return f"{condition} AND {kept}" if condition else kept
-
-    def _gone(self) -> list[str]:
-        """Ids of assets that parts may be there of, but not they themselves; nearly always none."""
-        suspects = self._journal.read()
-        return sorted(suspects - set(self._get(suspects))) if suspects else []
-
-    def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
-        table = self._latest("assets")
-        found = lance_tables.select_ids(
-            table, lance_records.asset_columns(table.schema), "asset_id", asset_ids
-        )
-        return {asset.id: asset for asset in lance_records.to_assets(found)}
-
-    def _ids(self, table: Any) -> set[str]:
-        return set(lance_tables.select(table, ["asset_id"]).column("asset_id").to_pylist())
 
     def _put_rows(
         self, space: str, rows: Sequence[Row], owners: Mapping[str, Asset], there: Mapping[str, Asset]
@@ -489,11 +282,3 @@ class LanceStore:
             if kind == "number":
                 lance_tables.widen(table, storage_name(column, "integer"), storage_name(column, "number"))
         lance_tables.add_columns(table, [lance_records.field_of(*column) for column in kinds.items()])
-
-
-def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
-    rows = lance_records.to_rows(found)
-    assets = lance_records.to_matched_assets(found, kinds)
-    similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
-    order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
-    return [Match(rows[i], assets[i], float(similarities[i])) for i in order]

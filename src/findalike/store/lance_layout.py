@@ -67,7 +67,8 @@ def _fill_in(tables: lance_tables.Tables) -> None:
     for start in range(0, len(bare), _CHUNK):
         ids = bare.slice(start, _CHUNK).to_pylist()
         found = lance_tables.select_ids(table, table.schema.names, "asset_id", ids)
-        data = lance_records.assets_to_arrow(list(lance_records.to_assets(found)), table.schema)
+        assets = list(lance_records.to_assets(found, lance_records.kinds_of(table.schema)))
+        data = lance_records.assets_to_arrow(assets, table.schema)
         lacking = lance_text.Vocabulary().latest(words).lacking(data.column(lance_text.COLUMN).to_pylist())
         if lacking:
             words.add(lance_records.words_to_arrow(lacking))

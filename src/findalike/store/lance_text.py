@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from lancedb.index import FTS
 from lancedb.query import BooleanQuery, MatchQuery, Occur, PhraseQuery
 
-from findalike.store import full_text, lance_tables
+from findalike.store import full_text, lance_records, lance_tables
 from findalike.store.full_text import Asked
+from findalike.types import Asset
 
 COLUMN = "document"
 FRESH = 500
@@ -83,21 +84,55 @@ class Vocabulary:
 
 def search(
     table: Any, vocabulary: Vocabulary, search: Asked, k: int, condition: str | None
-) -> Sequence[tuple[str, float]]:
-    """The ids of the k best assets that pass a condition, with their relevance.
+) -> tuple[Sequence[tuple[str, float]], dict[str, Asset]]:
+    """The ids of the k best assets that pass a condition, with their relevance, and of those assets what was
+    fetched beside: mostly all.
 
     A word that no document holds stands for those that are one typo away; of one that is held, those come
     after all else.
     """
+    finder = _Finder(table, condition)
     near = {word: vocabulary.near(word) for word in search.words}
     unknown = {word for word, others in near.items() if others and not _held(table, vocabulary, word)}
     words = [form for word in search.words for form in (near[word] if word in unknown else [word])]
-    first = _best(table, _query(words, search), k, condition)
+    first = finder.best(_query(words, search), k)
     later = [other for word in search.words if word not in unknown for other in near[word]]
     if len(first) >= k or search.phrases or not later:
-        return full_text.ordered(first, {})[:k]
-    second = _best(table, _match(later), k + len(first), condition)
-    return full_text.ordered(first, second)[:k]
+        return full_text.ordered(first, {})[:k], finder.assets
+    second = finder.best(_match(later), k + len(first))
+    return full_text.ordered(first, second)[:k], finder.assets
+
+
+class _Finder:
+    """Asks the index, and keeps the assets that come with the answers."""
+
+    def __init__(self, table: Any, condition: str | None) -> None:
+        self._table = table
+        self._condition = condition
+        self._kinds = lance_records.kinds_of(table.schema)
+        self._whole = lance_records.asset_columns(table.schema) == ["asset"]
+        self.assets: dict[str, Asset] = {}
+
+    def best(self, query: Any, k: int) -> dict[str, float]:
+        """The best, and all that are as good as the k-th. Only of a few the assets are fetched at once."""
+        found = self._with_assets(query, k + _SLACK) if self._whole else None
+        limit = k + _SLACK
+        while found is None or not _is_enough(found, k, limit):
+            limit *= 16
+            found = _found(self._table, query, limit, self._condition)
+        return found
+
+    def _with_assets(self, query: Any, limit: int) -> dict[str, float]:
+        found = _asked(self._table, query, limit, self._condition, "asset")
+        assets = list(lance_records.to_assets(found, self._kinds))
+        self.assets |= {asset.id: asset for asset in assets}
+        return dict(zip((asset.id for asset in assets), _scores(found), strict=True))
+
+
+def _is_enough(found: dict[str, float], k: int, limit: int) -> bool:
+    """Whether none that is as good as the k-th was left out."""
+    scores = sorted(found.values(), reverse=True)
+    return len(found) < limit or scores[-1] < scores[k - 1] * (1 - _EQUAL)
 
 
 def _held(table: Any, vocabulary: Vocabulary, word: str) -> bool:
@@ -116,19 +151,17 @@ def _match(words: Sequence[str]) -> Any:
     return MatchQuery(" ".join(dict.fromkeys(words)), COLUMN)
 
 
-def _best(table: Any, query: Any, k: int, condition: str | None) -> dict[str, float]:
-    """The best, and all that are as good as the k-th."""
-    limit = k + _SLACK
-    while True:
-        found = _found(table, query, limit, condition)
-        scores = sorted(found.values(), reverse=True)
-        if len(found) < limit or scores[-1] < scores[k - 1] * (1 - _EQUAL):
-            return found
-        limit *= 16
-
-
 def _found(table: Any, query: Any, limit: int, condition: str | None) -> dict[str, float]:
-    made = table.search(query, query_type="fts").select(["asset_id", "_score"]).limit(limit)
+    found = _asked(table, query, limit, condition, "asset_id")
+    return dict(zip(found.column("asset_id").to_pylist(), _scores(found), strict=True))
+
+
+def _asked(table: Any, query: Any, limit: int, condition: str | None, column: str) -> pa.Table:
+    made = table.search(query, query_type="fts").select([column, "_score"]).limit(limit)
     found: pa.Table = (made.where(condition, prefilter=True) if condition else made).to_arrow()
-    scores = found.column("_score").to_numpy().clip(min=_LEAST).tolist()
-    return dict(zip(found.column("asset_id").to_pylist(), scores, strict=True))
+    return found
+
+
+def _scores(found: pa.Table) -> list[float]:
+    scores: list[float] = found.column("_score").to_numpy().clip(min=_LEAST).tolist()
+    return scores

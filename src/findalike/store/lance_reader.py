@@ -1,0 +1,267 @@
+"""What a library on disk answers: the reading half of its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from findalike.errors import LibraryError
+from findalike.query import Filter, IsNull, Kind, bind
+from findalike.store import (
+    banks,
+    columns,
+    full_text,
+    lance_index,
+    lance_records,
+    lance_tables,
+    lance_text,
+    manifest,
+)
+from findalike.store.base import (
+    Problem,
+    SpaceStatus,
+    card_of,
+    evenly,
+    orphan_problems,
+    unit,
+)
+from findalike.store.full_text import Asked
+from findalike.store.journal import Journal
+from findalike.store.lance_banks import LanceBanks
+from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
+from findalike.store.lance_text import Vocabulary
+from findalike.types import (
+    Asset,
+    Bank,
+    Card,
+    EvidenceTable,
+    Failure,
+    Found,
+    Match,
+    Row,
+    Value,
+    Vector,
+    Vectors,
+)
+
+MOST_READ = 20_000
+"""Of a library without an index of texts so many assets are read for a search, which takes 2 s."""
+
+
+class LanceReader:
+    """Answers from the tables in a folder as they are at that moment, and changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._guarded():
+            self._cards = manifest.read(path)
+            self._seen = banks.stamp(path / manifest.NAME)
+            self._words = Vocabulary()
+            self._searchable = False
+            self._tables = lance_tables.Tables(path)
+            self._banks = LanceBanks(path, self._tables)
+            self._journal = Journal(path)
+
+    def cards(self) -> Mapping[str, Card]:
+        if self._seen != (stamp := banks.stamp(self._path / manifest.NAME)):
+            self._cards, self._seen = manifest.read(self._path), stamp
+        return dict(self._cards)
+
+    def banks(self) -> Mapping[str, Bank]:
+        return self._banks.all()
+
+    def evidence(self, bank: str) -> EvidenceTable:
+        with self._guarded():
+            return self._banks.evidence(bank, self._gone())
+
+    def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
+        search = full_text.asked(words)
+        with self._guarded():
+            table = self._latest("assets")
+            condition = self._condition(where, table)
+            if not search or k < 1:
+                return []
+            if not self._has_index(table):
+                return self._read_through(search, k, where)
+            self._words = self._words.latest(self._latest("words"))
+            best, there = lance_text.search(table, self._words, search, k, condition)
+            there |= self._get(i for i, _ in best if i not in there)
+            return [Found(there[i], relevance) for i, relevance in best if i in there]
+
+    def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
+        with self._guarded():
+            table = self._latest("assets")
+            schema = table.schema
+            kinds = lance_records.kinds_of(schema)
+            bind(IsNull(column), columns.visible(kinds))
+            condition, stored = self._condition(where, table), lance_records.stored_as(column, kinds)
+            if stored not in schema.names:  # tags of a library that an earlier findalike wrote
+                return []
+            found = lance_tables.select(table, [stored], condition)
+            return lance_records.counted(found.column(stored), most)
+
+    def columns(self) -> Mapping[str, Kind]:
+        with self._guarded():
+            return columns.visible(self._kinds())
+
+    def failures(self) -> Sequence[Failure]:
+        with self._guarded():
+            table = self._latest("failures")
+            return lance_records.to_failures(lance_tables.select(table, table.schema.names))
+
+    def assets(self, where: Filter | None = None) -> Iterator[Asset]:
+        with self._guarded():
+            table = self._latest("assets")
+            schema = table.schema
+            names, kinds = lance_records.asset_columns(schema), lance_records.kinds_of(schema)
+            for batch in lance_tables.scan(table, names, self._condition(where, table)):
+                yield from lance_records.to_assets(batch, kinds)
+
+    def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
+        with self._guarded():
+            return self._get(asset_ids)
+
+    def find(self, uri: str) -> Asset | None:
+        with self._guarded():
+            return next(self._assets_by("uri", [uri]), None)
+
+    def encoded(self, space: str) -> set[str]:
+        with self._guarded():
+            return self._ids(self._rows_of(space))
+
+    def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]:
+        with self._guarded():
+            table = self._latest("thumbnails")
+            found = lance_tables.select_ids(table, ["asset_id", "thumbnail"], "asset_id", asset_ids)
+            return dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
+
+    def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
+        with self._guarded():
+            table = self._rows_of(space)
+            names = lance_records.ROW_COLUMNS
+            return lance_records.to_rows(lance_tables.select_ids(table, names, "asset_id", asset_ids))
+
+    def sample(self, space: str, most: int) -> Vectors:
+        with self._guarded():
+            table = self._rows_of(space)
+            offsets = evenly(table.count_rows(), most)
+            if not offsets:
+                return np.empty((0, card_of(self.cards(), space).dim), np.float32)
+            found = table.take_offsets(offsets).select(["vector"]).to_arrow()
+            return lance_records.vectors_of(found)
+
+    def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
+        target = unit(vector, card_of(self.cards(), space))
+        with self._guarded():
+            table = self._rows_of(space)
+            condition = self._without_orphans(self._condition(where, table))
+            found = lance_index.search(table, target, max(k, 1), condition)
+            return _best(found, target, k, lance_records.kinds_of(table.schema))[: max(k, 0)]
+
+    def count(self, where: Filter | None = None) -> int:
+        with self._guarded():
+            table = self._latest("assets")
+            return int(table.count_rows(self._condition(where, table)))
+
+    def status(self) -> Mapping[str, SpaceStatus]:
+        with self._guarded():
+            return {
+                space: lance_index.status(self._rows_of(space), card.dim)
+                for space, card in self.cards().items()
+            }
+
+    def check(self) -> Sequence[Problem]:
+        with self._guarded():
+            found = orphan_problems(
+                self._ids(self._latest("assets")),
+                {space: self._ids(self._rows_of(space)) for space in self.cards()},
+                self._ids(self._latest("thumbnails")),
+                {bank: self._ids(self._banks.table(bank)) for bank in self.banks()},
+            )
+            for space, status in self.status().items():
+                if status.due:
+                    detail = f"{space}: findalike optimize would build {status.due}"
+                    found.append(Problem("index", detail, status.unindexed, False))
+            return found
+
+    def close(self) -> None:
+        self._tables.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with lance_tables.guarded(self._path):
+            yield
+
+    def _has_index(self, table: Any) -> bool:
+        self._searchable = self._searchable or lance_text.indexed(table)
+        return self._searchable
+
+    def _read_through(self, search: Asked, k: int, where: Filter | None) -> list[Found]:
+        """Full-text search by reading all assets, until a first write makes the index. Raises LibraryError
+        where that would take long."""
+        count = self._latest("assets").count_rows()
+        if count > MOST_READ:
+            raise LibraryError(
+                f"{self._path} has no index yet of the texts of its {count:,} pictures; to make it: "
+                f"findalike optimize --library {self._path}"
+            )
+        assets = {asset.id: asset for asset in self.assets()}
+        passing = set(assets) if where is None else {asset.id for asset in self.assets(where)}
+        documents = {i: full_text.document(asset) for i, asset in assets.items()}
+        return [Found(assets[i], score) for i, score in full_text.rank(search, documents, passing, k)]
+
+    def _latest(self, name: str) -> Any:
+        return self._tables.latest(name)
+
+    def _rows_of(self, space: str) -> Any:
+        card_of(self.cards(), space)
+        return self._latest(lance_records.rows_table(space))
+
+    def _kinds(self) -> dict[str, Kind]:
+        return lance_records.kinds_of(self._latest("assets").schema)
+
+    def _condition(self, where: Filter | None, table: Any) -> str | None:
+        """The filter as SQL over a table: rows tables have the columns of the asset table, under the same
+        names."""
+        if where is None:
+            return None
+        schema = table.schema
+        kinds = lance_records.kinds_of(schema)
+        return to_sql(bind(where, columns.visible(kinds)), kinds, TAG_KEYS in schema.names)
+
+    def _without_orphans(self, condition: str | None) -> str | None:
+        gone = self._gone()
+        if not gone:
+            return condition
+        kept = f"NOT ({ids_sql('asset_id', gone)})"
+        return f"{condition} AND {kept}" if condition else kept
+
+    def _gone(self) -> list[str]:
+        """Ids of assets that parts may be there of, but not they themselves; nearly always none."""
+        suspects = self._journal.read()
+        return sorted(suspects - set(self._get(suspects))) if suspects else []
+
+    def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
+        return {asset.id: asset for asset in self._assets_by("asset_id", asset_ids)}
+
+    def _assets_by(self, column: str, values: Iterable[str]) -> Iterator[Asset]:
+        table = self._latest("assets")
+        schema = table.schema
+        found = lance_tables.select_ids(table, lance_records.asset_columns(schema), column, values)
+        return lance_records.to_assets(found, lance_records.kinds_of(schema))
+
+    def _ids(self, table: Any) -> set[str]:
+        return set(lance_tables.select(table, ["asset_id"]).column("asset_id").to_pylist())
+
+
+def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
+    rows = lance_records.to_rows(found)
+    assets = lance_records.to_matched_assets(found, kinds)
+    similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
+    order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
+    return [Match(rows[i], assets[i], float(similarities[i])) for i in order]
