@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, UsageError
 from findalike.query import parse_filter
-from findalike.store import lance_index, lance_tables, lance_text, manifest
+from findalike.store import lance_index, lance_reader, lance_tables, lance_text, manifest
 from findalike.store.base import Batch
 from findalike.store.journal import Journal
 from findalike.store.lance import LanceStore
@@ -542,7 +542,7 @@ def as_before_tags(library: Path) -> None:
     """Make of a library what a findalike without tags and texts would have written."""
     database = lancedb.connect(library)
     database.drop_table("words")
-    database.open_table("assets").drop_columns(["tags", "document", "tag_keys"])
+    database.open_table("assets").drop_columns(["asset", "tags", "document", "tag_keys"])
     rows = database.open_table(f"rows_{escaped(SPACE)}")
     rows.drop_columns(["tag_keys"])
     found = rows.search().select(["asset_id", "asset"]).limit(None).to_arrow()
@@ -588,6 +588,40 @@ def test_a_library_from_before_tags_answers_and_grows(
     assert list(store.check()) == []
     store.optimize()
     assert_tagged(store)
+
+
+def test_a_library_whose_assets_are_no_json_yet_answers_and_grows(library: Path) -> None:
+    store = with_bank(library, range(20))
+    store.update([replace(a, metadata={"year": 2001, "moment": DAY}) for a in batch(range(9)).assets])
+    before = {a.id: a for a in store.assets()}
+    store.close()
+    lancedb.connect(library).open_table("assets").drop_columns(["asset"])
+    old = LanceStore(library, mode="a")
+    assert {a.id: a for a in old.assets()} == old.get(before) == before
+    assert {found.asset.id: found.asset for found in old.full_text("dog", 99)} == before
+    old.write(shown(range(20, 25)))
+    assert_tagged(old)
+    assert_whole(old, set(range(25)))
+
+
+def test_many_equal_texts_are_found_whole_and_in_order(library: Path) -> None:
+    store = with_bank(library, range(300))
+    ids = sorted(a.id for a in store.assets())
+    for k in (1, 20, 299, 300, 999):
+        assert [found.asset.id for found in store.full_text("dogs", k)] == ids[:k]
+    assert store.full_text("dogs", 20)[3].asset == store.get(ids)[ids[3]]
+
+
+def test_reading_many_texts_without_an_index_is_refused(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(library, range(5)).close()
+    as_before_tags(library)
+    monkeypatch.setattr(lance_reader, "MOST_READ", 4)
+    with pytest.raises(LibraryError, match=f"findalike optimize --library {library}"):
+        LanceStore(library).full_text("7", 5)
+    LanceStore(library, mode="a").optimize()
+    assert [found.asset.id for found in LanceStore(library).full_text("3", 5)] == ["a3"]
 
 
 # --- indexes
