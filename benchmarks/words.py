@@ -30,7 +30,8 @@ from findalike.words.lexicon import lexicon
 
 CATEGORIES = (
     "animal", "bird", "dog", "cat", "fish", "insect", "reptile", "snake", "lizard", "spider", "monkey",
-    "bear", "butterfly", "mammal", "pet", "vehicle", "car", "truck", "boat", "ship", "aircraft", "bus", "fruit",
+    "bear", "butterfly", "mammal", "pet", "vehicle", "car", "truck", "boat", "ship", "aircraft", "bus",
+    "fruit",
     "vegetable", "food", "drink", "tool", "weapon", "musical instrument", "furniture", "chair", "clothing",
     "hat", "shoe", "bag", "building", "container", "bottle", "kitchen utensil", "appliance", "computer",
     "electronics", "toy", "ball", "sports equipment", "plant", "flower", "mushroom", "mountain", "coast",
@@ -88,23 +89,32 @@ def captions(folder: Path) -> dict[str, Any]:
             results[f"caption to picture, {how}"] = recall(
                 track(queries, how, transient=True), rank, (1, 5, 10)
             )
-        results["picture to caption, findalike"] = reverse(library, origin, queries, paths)
+        results |= reverse(library, origin, queries, paths)
     show("captions", results, {"caption to picture": "R@1 .28, R@10 .72"})
     return results
 
 
 def reverse(
     library: Library, origin: dict[str, str], queries: Sequence[tuple[str, set[str]]], paths: Sequence[str]
-) -> dict[str, float]:
-    """For each picture all captions in the order of their similarity to it."""
+) -> dict[str, dict[str, float]]:
+    """For each picture all captions in the order of their similarity to it; and what true and wrong pairs of
+    caption and picture score."""
     column = {path: n for n, path in enumerate(paths)}
-    similarity = np.full((len(queries), len(paths)), -1.0)
+    similarity, score = np.full((2, len(queries), len(paths)), -1.0)
     for n, (text, _) in enumerate(track(queries, "the other way", transient=True)):
         for hit in library.search(text=text, k=len(paths)):
-            similarity[n, column[origin[hit.asset.id]]] = hit.similarity
+            place = n, column[origin[hit.asset.id]]
+            similarity[place], score[place] = hit.similarity, hit.score
     own = np.array([column[next(iter(relevant))] for _, relevant in queries])
     best = [int(np.argmax(own[np.argsort(-similarity[:, n])] == n)) for n in range(len(paths))]
-    return {f"R@{k}": float(np.mean([rank < k for rank in best])) for k in (1, 10)}
+    true = own[:, None] == np.arange(len(paths))
+    return {
+        "picture to caption, findalike": {
+            f"R@{k}": float(np.mean([rank < k for rank in best])) for k in (1, 10)
+        },
+        "true pairs that score": {f"{s:g}": float((score[true] >= s).mean()) for s in (0.3, 0.5, 0.7)},
+        "wrong pairs that score": {f"{s:g}": float((score[~true] >= s).mean()) for s in (0.3, 0.5, 0.7)},
+    }
 
 
 def grocery(folder: Path) -> dict[str, Any]:

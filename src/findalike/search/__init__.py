@@ -29,7 +29,7 @@ from findalike.types import Asset, Hit, Origin
 
 __all__ = ["Hits", "Searcher", "Space"]
 
-DEPTHS = (200, 1_000, 5_000, 2 * MAX_K)
+DEPTHS = (100, 500, 2_000, 2 * MAX_K)
 """How deep rankings go that are fused: the least of these that the page needs, so that the pages before it
 come from the same ranking."""
 

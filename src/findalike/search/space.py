@@ -39,7 +39,7 @@ CONCEPTS = "concepts"
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
 
-WORDED = ((0.0, 0.0), (2.5, 0.3), (4.0, 0.5), (6.0, 0.7), (9.0, 0.95), (12.0, 1.0))
+WORDED = ((0.0, 0.0), (3.2, 0.3), (4.5, 0.5), (6.2, 0.7), (7.5, 0.85), (9.0, 0.95), (12.0, 1.0))
 """From standard deviations above chance to the score of words: see `docs/scores.md`."""
 
 
@@ -263,12 +263,13 @@ def _is_text(seen: Seen) -> bool:
 
 def _strongest(told: Vector, ids: Sequence[str], most: int) -> list[str]:
     """The ids of the largest values above 0, best first, ties by id."""
-    count = min(most, int((told > 0).sum()))
-    if not count:
-        return []
-    least = max(float(np.partition(told, -count)[-count]), 1e-9)
-    chosen = np.flatnonzero(told >= least).tolist()
-    return [ids[i] for i in sorted(chosen, key=lambda i: (-told[i], ids[i]))[:most]]
+    shown = np.flatnonzero(told > 0)
+    if len(shown) > most:
+        values = told[shown]
+        shown = shown[values >= np.partition(values, -most)[-most]]
+    if len(shown) > 4 * most:  # so many are equally sure that any of them will do
+        shown = shown[: 4 * most]
+    return [ids[i] for i in sorted(shown.tolist(), key=lambda i: (-told[i], ids[i]))[:most]]
 
 
 def _at(evidence: Vector, places: NDArray[np.int64]) -> Vector:

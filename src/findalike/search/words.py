@@ -138,7 +138,9 @@ class Shelf:
         of what it says gives at most a half."""
         total = np.zeros(len(self.ids), np.float32)
         for named in reading.named:
-            total += np.float32(named.share) * grown(self.strength(named))
+            strength = self.strength(named)
+            shown = np.flatnonzero(strength)  # few pictures show any one thing
+            total[shown] += np.float32(named.share) * grown(strength[shown])
         return total
 
     def near(self, word: str, most: int = 3) -> list[str]:
