@@ -31,11 +31,28 @@ def main() -> None:
             "import findalike (target .15)": seconds([sys.executable, "-c", "import findalike"]),
             "findalike --help (target .3)": seconds([program, "--help"]),
             "findalike search, cold (target 3)": seconds([program, "search", query, "--library", library]),
+            "findalike search 'a cat', cold": seconds([program, "search", "a cat", "--library", library]),
+            "  the tower of words (target .1)": tower_seconds(),
         }
     for name, value in report.items():
         print(f"{name:36} {value:.3f} s")
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+TOWER = """
+import time, numpy, findalike.settings, findalike.types
+started = time.perf_counter()
+from findalike.encode import text
+text.tower().embed("a cat")
+print(time.perf_counter() - started)
+"""
+
+
+def tower_seconds() -> float:
+    """What loading the tower and reading a first text add to a program that has numpy anyway."""
+    command = [sys.executable, "-c", TOWER]
+    return float(np.median([float(subprocess.check_output(command)) for _ in range(RUNS)]))
 
 
 def seconds(command: list[str]) -> float:

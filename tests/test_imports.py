@@ -8,8 +8,8 @@ import sys
 import pytest
 
 HEAVY = {
-    "PIL", "cv2", "fastapi", "lancedb", "matplotlib", "onnx", "onnxruntime", "pandas", "pyarrow", "rich",
-    "skimage", "sklearn", "torch",
+    "PIL", "cv2", "fastapi", "huggingface_hub", "lancedb", "matplotlib", "onnx", "onnxruntime", "pandas",
+    "pyarrow", "rich", "skimage", "sklearn", "tokenizers", "torch",
 }  # fmt: skip
 
 
