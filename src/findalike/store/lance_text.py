@@ -23,7 +23,7 @@ from findalike.types import Asset
 COLUMN = "document"
 FRESH = 500
 """So many documents may be outside of the index before `optimize` adds them: they take 2 ms of a search."""
-_SLACK = 8  # more than asked for, so that among equal ones ids decide
+_SLACK = 100  # more scores than asked for, so that among equal ones ids decide
 _LEAST = 1e-9  # what a word is worth that all of many millions of documents hold
 _EQUAL = 1e-6  # relevances that float32 cannot tell apart
 
@@ -92,13 +92,17 @@ def search(
     after all else.
     """
     finder = _Finder(table, condition)
-    near = {word: vocabulary.near(word) for word in search.words}
-    unknown = {word for word, others in near.items() if others and not _held(table, vocabulary, word)}
+    strange = [word for word in search.words if word not in vocabulary.words]
+    near = {word: vocabulary.near(word) for word in strange}
+    unknown = {word for word, others in near.items() if others and not _held(table, word)}
     words = [form for word in search.words for form in (near[word] if word in unknown else [word])]
     first = finder.best(_query(words, search), k)
-    later = [other for word in search.words if word not in unknown for other in near[word]]
-    if len(first) >= k or search.phrases or not later:
+    if len(first) >= k or search.phrases:
         return full_text.ordered(first, {})[:k], finder.assets
+    held = (word for word in search.words if word not in unknown)
+    later = [other for word in held for other in near.get(word) or vocabulary.near(word)]
+    if not later:
+        return full_text.ordered(first, {}), finder.assets
     second = finder.best(_match(later), k + len(first))
     return full_text.ordered(first, second)[:k], finder.assets
 
@@ -114,29 +118,46 @@ class _Finder:
         self.assets: dict[str, Asset] = {}
 
     def best(self, query: Any, k: int) -> dict[str, float]:
-        """The best, and all that are as good as the k-th. Only of a few the assets are fetched at once."""
-        found = self._with_assets(query, k + _SLACK) if self._whole else None
-        limit = k + _SLACK
-        while found is None or not _is_enough(found, k, limit):
-            limit *= 16
-            found = _found(self._table, query, limit, self._condition)
-        return found
+        """Relevance by id of the best, and of all that are as good as the k-th.
 
-    def _with_assets(self, query: Any, limit: int) -> dict[str, float]:
-        found = _asked(self._table, query, limit, self._condition, "asset")
+        Scores and places come fast, and tell of which rows more is to be fetched. Places hold for one version
+        of the table, and another thread may move it on.
+        """
+        while True:
+            version = self._table.version
+            scores = self._scores(query, k)
+            found = self._fetched(list(scores), len(scores) <= 2 * k + _SLACK) if scores else {}
+            if self._table.version == version:
+                return {found[place]: score for place, score in scores.items()}
+
+    def _scores(self, query: Any, k: int) -> dict[int, float]:
+        limit = k + _SLACK
+        while True:
+            found = _asked(self._table, query, limit, self._condition)
+            scores = found.column("_score").to_numpy().clip(min=_LEAST).tolist()
+            least = sorted(scores, reverse=True)[:k][-1] * (1 - _EQUAL) if scores else 0.0
+            places = zip(found.column("_rowid").to_pylist(), scores, strict=True)
+            best = {place: score for place, score in places if score >= least}
+            if len(scores) < limit or len(best) < limit:
+                return best
+            limit *= 4
+
+    def _fetched(self, places: list[int], few: bool) -> dict[int, str]:
+        """Ids by place. Of a few the assets come along; those of thousands of equals would take long."""
+        column = "asset" if few and self._whole else "asset_id"
+        found: pa.Table = self._table.take_row_ids(places).select([column]).with_row_id().to_arrow()
+        ids = found.column(column).to_pylist() if column == "asset_id" else self._kept(found)
+        return dict(zip(found.column("_rowid").to_pylist(), ids, strict=True))
+
+    def _kept(self, found: pa.Table) -> list[str]:
         assets = list(lance_records.to_assets(found, self._kinds))
         self.assets |= {asset.id: asset for asset in assets}
-        return dict(zip((asset.id for asset in assets), _scores(found), strict=True))
+        return [asset.id for asset in assets]
 
 
-def _is_enough(found: dict[str, float], k: int, limit: int) -> bool:
-    """Whether none that is as good as the k-th was left out."""
-    scores = sorted(found.values(), reverse=True)
-    return len(found) < limit or scores[-1] < scores[k - 1] * (1 - _EQUAL)
-
-
-def _held(table: Any, vocabulary: Vocabulary, word: str) -> bool:
-    return word in vocabulary.words or bool(_found(table, _match([word]), 1, None))
+def _held(table: Any, word: str) -> bool:
+    """Whether any document holds a word, by its stem."""
+    return bool(len(_asked(table, _match([word]), 1, None)))
 
 
 def _query(words: Sequence[str], search: Asked) -> Any:
@@ -151,17 +172,7 @@ def _match(words: Sequence[str]) -> Any:
     return MatchQuery(" ".join(dict.fromkeys(words)), COLUMN)
 
 
-def _found(table: Any, query: Any, limit: int, condition: str | None) -> dict[str, float]:
-    found = _asked(table, query, limit, condition, "asset_id")
-    return dict(zip(found.column("asset_id").to_pylist(), _scores(found), strict=True))
-
-
-def _asked(table: Any, query: Any, limit: int, condition: str | None, column: str) -> pa.Table:
-    made = table.search(query, query_type="fts").select([column, "_score"]).limit(limit)
+def _asked(table: Any, query: Any, limit: int, condition: str | None) -> pa.Table:
+    made = table.search(query, query_type="fts").select(["_score"]).with_row_id(True).limit(limit)
     found: pa.Table = (made.where(condition, prefilter=True) if condition else made).to_arrow()
     return found
-
-
-def _scores(found: pa.Table) -> list[float]:
-    scores: list[float] = found.column("_score").to_numpy().clip(min=_LEAST).tolist()
-    return scores
