@@ -288,7 +288,7 @@ def test_search_by_words(cli: Cli, filled: Path, album: Path) -> None:
     told = {(reason["term"], reason["weight"]) for reason in best["reasons"]}
     assert {("a cup of coffee", 1), ("cat", 0.5), ("cup", -1)} >= told
     run = cli(
-        "search", album / "moon.jpg", "a cat", "--region", "0,0,50%,50%", "-k", "1", "--paths", library=filled
+        "search", album / "moon.jpg", "a cat", "--region", "0,0,0.5,0.5", "-k", "1", "--paths", library=filled
     )
     assert (run.returncode, run.stderr) == (0, "")
     run = cli("search", "cat", "--where", "tag = 'cat'", "--paths", library=filled)
