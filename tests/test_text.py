@@ -152,7 +152,9 @@ def test_the_encoder_gives_a_row_for_each_text(small: TextTower) -> None:
     assert encoder.encode_texts([]).shape == (0, 6)
     vectors = np.random.default_rng(3).normal(size=(4, 6)).astype(np.float32)
     expected = small.affinity(small.embed("dog"), vectors)
-    np.testing.assert_array_equal(WordEncoder(card, small).compare("dog", vectors), expected)
+    np.testing.assert_allclose(WordEncoder(card, small).compare("dog", vectors), expected, atol=1e-6)
+    assert not WordEncoder(card, small).compare("xyzzy", vectors).any()
+    assert WordEncoder(card, small).compare("dog", vectors[:0]).shape == (0,)
 
 
 # The shipped one
