@@ -247,7 +247,7 @@ def test_queries_that_are_no_pictures(cli: Cli, filled: Path, album: Path, tmp_p
         (tmp_path / "text.jpg", "text.jpg: is no picture of a format that is read here"),
         (tmp_path / "bomb.png", "60,000 × 60,000 pixels, and the limit is 200,000,000"),
         (tmp_path / "absent.jpg", "absent.jpg: there is no such file"),
-        ("a red car", "'a red car' is no file here"),
+        ("😀", "holds no word to look for"),
         ("https://example.org/x.jpg", "nothing is fetched from the network; save the picture"),
     ]:
         run = cli("search", query, library=filled)

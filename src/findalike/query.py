@@ -154,7 +154,9 @@ class Query:
                 raise QueryError(f"{name} is {value!r}, but it must be from 0 to 1")
         if not _is_whole(self.offset) or not 0 <= self.offset <= MAX_K - self.k:
             most = f"a whole number from 0 to {MAX_K - self.k:,}: {MAX_K:,} hits with k are the most"
-            raise QueryError(f"offset is {self.offset!r}, but it must be {most}; narrow the search with a filter")
+            raise QueryError(
+                f"offset is {self.offset!r}, but it must be {most}; narrow the search with a filter"
+            )
         if self.cursor is not None and self.offset:
             raise QueryError("a cursor and an offset both say where to go on; give one of them")
 

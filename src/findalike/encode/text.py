@@ -28,6 +28,9 @@ LONGEST = 1_000
 UNKNOWN = 0
 """The number of the token that stands for every word outside the table."""
 
+EXACT = 64
+"""Of the pictures that a text is compared with, so many get the exact affinity."""
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -156,8 +159,22 @@ class WordEncoder:
 
     def compare(self, text: str, vectors: NDArray[np.floating[Any]]) -> Vector:
         """The affinity of a text and each of some stored vectors: shape (n, card.dim) to (n,), in -1..1.
-        All are 0 for a text without a known word."""
-        return self.tower.affinity(self.tower.embed(text), vectors)
+        All are 0 for a text without a known word.
+
+        Of the likeliest `EXACT` it is exact. What is far from them is not worth its length, which costs most:
+        it is given their mean.
+        """
+        tower, meaning = self.tower, self.tower.embed(text)
+        vectors = np.asarray(vectors, np.float32)
+        along = vectors @ (meaning @ tower.head) + tower.bias @ meaning
+        likeliest = np.argsort(-along, kind="stable")[:EXACT]
+        compared = np.zeros(len(vectors), np.float32)
+        if meaning.any() and len(vectors):
+            exact = tower.affinity(meaning, vectors[likeliest])
+            ratio = np.abs(exact).sum() / max(float(np.abs(along[likeliest]).sum()), 1e-9)
+            compared = np.clip(along * np.float32(ratio), -1, 1)
+            compared[likeliest] = exact
+        return compared
 
     @property
     def chance(self) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +61,20 @@ class Watchers:
         return self.look(self.of_metadata, None, metadata)
 
     def tags(self, asset_id: str, found: Mapping[str, Evidence], before: Sequence[str]) -> tuple[str, ...]:
-        """The whole tags of an asset: by the new evidence, and for other banks by that of before."""
+        """The whole tags of an asset: by the new evidence, and for other banks by that of before. Tags that
+        no observer knows are of users' own vocabularies, and stay."""
         if not found:
             return tuple(before)
         several = (
             tags_of(observer.bank, found[bank] if bank in found else self._known(bank, asset_id))
             for bank, observer in self._observers.items()
         )
-        return tuple(dict.fromkeys(tag for tags in several for tag in tags))
+        others = (tag for tag in before if tag not in self._names)
+        return tuple(dict.fromkeys([*(tag for tags in several for tag in tags), *others]))
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {concept.name for watcher in self._observers.values() for concept in watcher.bank.concepts}
 
     def _known(self, bank: str, asset_id: str) -> Evidence:
         table, place = self._before[bank], self._places[bank].get(asset_id)

@@ -61,7 +61,7 @@ class Searcher:
         texts = Texts(self.store, self.shelves.latest())
         rankings += texts.rankings(query.terms, _depth(reach), where, own)
         ordered = _ordered(rankings)
-        notes = texts.notes(query.terms, spaces, rankings)
+        notes = texts.notes(query.terms, spaces)
         worded = any(term.kind == "text" for term in query.terms)
         hits = [_hit(candidate, worded) for candidate in ordered if candidate.score >= query.min_score]
         if query.diverse:

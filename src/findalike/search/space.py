@@ -39,7 +39,7 @@ CONCEPTS = "concepts"
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
 
-WORDED = ((0.0, 0.0), (3.2, 0.3), (4.5, 0.5), (6.2, 0.7), (7.5, 0.85), (9.0, 0.95), (12.0, 1.0))
+WORDED = ((0.0, 0.0), (2.8, 0.3), (4.5, 0.5), (6.2, 0.7), (7.5, 0.85), (9.0, 0.95), (12.0, 1.0))
 """From standard deviations above chance to the score of words: see `docs/scores.md`."""
 
 
@@ -253,7 +253,8 @@ class Space:
         if abs(rows - counted) > counted * STALE:
             sample = self.store.sample(self.card.space, SAMPLE)
             if len(sample):
-                self._sample = sample[:: max(1, len(sample) // 500)], sample.mean(axis=0), rows
+                some = np.ascontiguousarray(sample[:: max(1, len(sample) // 500)])
+                self._sample = some, sample.mean(axis=0), rows
         return self._sample[1], self._sample[2]
 
 

@@ -61,28 +61,22 @@ class Texts:
                 )
         return candidates
 
-    def notes(
-        self, terms: Sequence[Term], spaces: Sequence[Space], rankings: Sequence[Sequence[Candidate]]
-    ) -> list[str]:
+    def notes(self, terms: Sequence[Term], spaces: Sequence[Space]) -> list[str]:
         """What is to be said of words that no encoder, bank or text knows."""
         texts = [str(term.what) for term in terms if term.kind == "text"]
-        notes = []
-        for text in texts:
-            unknown = self._unknown(text, spaces)
-            if unknown:
-                notes.append(self._note(unknown, spaces))
-        return notes
+        return [note for text in texts if (note := self._note(text, spaces))]
 
-    def _unknown(self, text: str, spaces: Sequence[Space]) -> list[str]:
-        others = self._shelf.read(text).others
+    def _note(self, text: str, spaces: Sequence[Space]) -> str:
+        others = dict.fromkeys(self._shelf.read(text).others)
         unknown = [word for word in others if not any(space.knows(word) for space in spaces)]
-        return [word for word in dict.fromkeys(unknown) if not self._store.full_text(word, 1)]
-
-    def _note(self, unknown: Sequence[str], spaces: Sequence[Space]) -> str:
-        quoted = ", ".join(repr(word) for word in unknown[:8])
-        near = dict.fromkeys(n for word in unknown[:8] for n in self._near(word, spaces))
-        offered = f"; words near by that are known: {', '.join(list(near)[:6])}" if near else f"; {ENGLISH}"
-        return f"no picture or text knows {quoted}{offered}"
+        unknown = [word for word in unknown if not self._store.full_text(word, 1)][:8]
+        if not unknown:
+            return ""
+        quoted = ", ".join(repr(word) for word in unknown)
+        near = dict.fromkeys(n for word in unknown for n in self._near(word, spaces))
+        foreign = len(unknown) > 1 and 2 * len(unknown) >= len(others)
+        advice = ENGLISH if foreign or not near else f"words near by that are known: {', '.join([*near][:6])}"
+        return f"no picture or text knows {quoted}; {advice}"
 
     def _near(self, word: str, spaces: Sequence[Space]) -> list[str]:
         spelled = [near for space in spaces for near in space.spelled_like(word)]

@@ -35,8 +35,9 @@ rough collie first, and a Border collie then."""
 _EMPTY_WORDS = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at be by for from has have in into is it its my of on one or our over photo photograph "
-        "picture image that the their there these this to under up very was were which while who with",
+        "a an and are as at be by for from has have in into is it its my of on one or our over photo "
+        "photograph picture image that the their there these this to under up very was were which while who "
+        "with",
     )
 )
 

@@ -180,7 +180,7 @@ class Lexicon(Words):
 
     @cached_property
     def _members(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """All pairs of a broader concept, counted from 0, and a class that is one of it, in order of class."""
+        """All pairs of a broader concept, counted from 0, and a class below it, in order of class."""
         pairs = [
             (self.number[name] - CLASS_COUNT, place)
             for place, concept in enumerate(self.bank.concepts[:CLASS_COUNT])
