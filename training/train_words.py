@@ -2,7 +2,7 @@
 
     python training/train_words.py --pictures FOLDER/labels.csv --texts TEXTS.txt [--test FOLDER/labels.csv]
 
-writes `words.json` (the tokenizer) and `words.npz` (table, head, calibration) to `src/findalike/encode/data`.
+writes `words.json` (the tokenizer) and `words.npz` (table, head, chance) to `src/findalike/encode/data`.
 A table of pictures has a column `path`, from its own folder, and columns `caption…`, any number of them, or
 else `name`; TEXTS has a text a line. The shipped files were trained on `captions-train` (Flickr8k; Hodosh,
 Young and Hockenmaier 2013), its captions as texts, and WordNet 3.0 (Debian: wordnet-base). Install
@@ -18,7 +18,7 @@ cache; the first run takes 20 minutes on two cores, later ones 5.
    (InfoNCE in both directions; Radford et al. 2021, CLIP), distillation kept on as a leash. A pseudo-picture
    of each class of the network stands for things that no caption names: discriminant analysis backwards.
 
-Every fifteenth picture is held out to fix the recipe and the calibration; the shipped weights then come from
+Every fifteenth picture is held out to fix the recipe and what is chance; the shipped weights then come from
 the same recipe on all. The tables of `--test` are measured once, at the end.
 """
 
@@ -80,11 +80,8 @@ CLASS_STRENGTH = 0.5
 """How far from the mean a pseudo-picture lies, of what pictures do on average."""
 UNRELATED = 0.1
 """A picture with captions whose tf-idf cosine to a text is at most this has nothing to do with the text."""
-SHARE_WORDS = 0.2
-"""From this tf-idf cosine on they show alike things, as `training/calibrate_scores.py` has it."""
 
 Floats = NDArray[np.float32]
-Points = tuple[tuple[float, float], ...]
 
 
 def main() -> None:
@@ -106,14 +103,13 @@ def main() -> None:
     model = trained(course, ~held_out)
     check = course.album.part(held_out)
     report("held out", model.tower(course), check)
-    points, chance = calibrated(model.tower(course), check)
-    shown = ", ".join(f"{cosine:.3f} is {score}" for cosine, score in points)
-    print(f"calibration: {shown}; chance {chance[0]:.4f} ± {chance[1]:.4f}", flush=True)
+    chance = chance_of(model.tower(course), check)
+    print(f"affinity by chance: {chance[0]:.4f} ± {chance[1]:.4f}", flush=True)
     if arguments.validate:
         measure(arguments.test, "float32", model.tower(course))
         return
     model = trained(course, np.ones(len(held_out), bool))
-    export(arguments.out, course, model, points, chance)
+    export(arguments.out, course, model, chance)
     measure(arguments.test, "float32", model.tower(course))
     measure(arguments.test, "as shipped", text.read(arguments.out))
 
@@ -619,33 +615,11 @@ def recalls(similarities: Floats, right: NDArray[np.int64]) -> list[float]:
     return [*(float((rank < k).mean()) for k in (1, 5, 10)), float(np.median(rank)) + 1]
 
 
-def calibrated(tower: TextTower, album: Album) -> tuple[Points, tuple[float, float]]:
-    """Points of affinity and score, and mean and deviation of the affinity of what is unrelated.
-
-    Bands begin as those of pictures do (see `training/calibrate_scores.py`): "loosely related" where 1 pair
-    in 1,000 of unrelated texts and pictures is as close, "similar" where 1 in 2 of the pairs as close share
-    words, "very similar" where 4 in 5 do; 0 is the median of the unrelated. Words cannot tell copies: above
-    stand one in a hundred of the true pairs, and the best.
-    """
-    found, owners = affinities(tower, album), album.owners
-    true = owners[:, None] == np.arange(len(album.captions))
-    like = shared_words(album)
-    unrelated = found[~true & (like <= UNRELATED)]
-    alike = true | (like > SHARE_WORDS)
-    knots = (
-        (float(np.median(unrelated)), 0.0),
-        (float(np.quantile(unrelated, 0.999)), 0.3),
-        (share_reaches(found, alike, 0.5), 0.5),
-        (share_reaches(found, alike, 0.8), 0.7),
-        (float(np.quantile(found[true], 0.99)), 0.85),
-        (float(found.max()), 1.0),
-    )
-    if sorted(knots) != list(knots):
-        raise SystemExit(f"the bands are not in order: {knots}")
-    quantiles = np.quantile(found[true], [0.1, 0.5, 0.9]).round(3)
-    print(f"true pairs: p10, p50, p90 {quantiles}; of any others 1 in 1,000 is above", end=" ")
-    print(f"{np.quantile(found[~true], 0.999):.3f}")
-    return knots, (float(unrelated.mean()), float(unrelated.std()))
+def chance_of(tower: TextTower, album: Album) -> tuple[float, float]:
+    """Mean and deviation of the affinity of texts and pictures that have nothing to do with each other, by
+    which a search tells how far above chance a picture lies."""
+    unrelated = affinities(tower, album)[shared_words(album) <= UNRELATED]
+    return float(unrelated.mean()), float(unrelated.std())
 
 
 def shared_words(album: Album) -> Floats:
@@ -656,16 +630,7 @@ def shared_words(album: Album) -> Floats:
     return similarity
 
 
-def share_reaches(found: Floats, alike: NDArray[np.bool_], share: float, width: float = 0.05) -> float:
-    """The middle of the first step from which on at least this share of the pairs is alike."""
-    for low in np.arange(0, 1, 0.01):
-        inside = (found >= low) & (found < low + width)
-        if inside.sum() >= 50 and alike[inside].mean() >= share:
-            return float(low + width / 2)
-    raise SystemExit(f"no affinity has {share:.0%} of its pairs alike")
-
-
-def export(out: Path, course: Course, model: Model, points: Points, chance: tuple[float, float]) -> None:
+def export(out: Path, course: Course, model: Model, chance: tuple[float, float]) -> None:
     """Each row of the table is rounded to 255 steps of its own; the head to half precision."""
     tower = model.tower(course)
     table = tower.table.copy()
@@ -678,7 +643,6 @@ def export(out: Path, course: Course, model: Model, points: Points, chance: tupl
         scales=scales.astype(np.float32),
         head=tower.head.astype(np.float16),
         bias=tower.bias.astype(np.float32),
-        calibration=np.array(points, np.float32),
         chance=np.array(chance, np.float32),
     )
     for name in ("words.json", "words.npz"):

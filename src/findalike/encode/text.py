@@ -54,8 +54,7 @@ class TextTower:
     """`table`: int8 of shape (words, dim), to be multiplied by `scales` (words,), the commonest words first.
     `head` (dim, space) and `bias` (dim,) take a stored vector, of unit length, to a meaning.
 
-    `calibration` maps affinity to a score in 0..1 by straight lines between its points; `chance_mean` and
-    `chance_std` are those of the affinity of texts and pictures that have nothing to do with each other.
+    `chance_mean` and `chance_std` are those of the affinity of texts and pictures that do not belong together.
     """
 
     tokenizer: Any
@@ -63,7 +62,6 @@ class TextTower:
     scales: NDArray[np.float32]
     head: Vectors
     bias: Vector
-    calibration: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
     chance_mean: float = 0.0
     chance_std: float = 1.0
 
@@ -95,12 +93,6 @@ class TextTower:
         length = np.sqrt(np.einsum("ij,ij->i", heard, heard))
         cosines: Vector = heard @ meaning / np.maximum(length, np.float32(1e-12))
         return cosines
-
-    def score(self, affinities: Vector) -> Vector:
-        """Calibrated scores in 0..1 of affinities, by the bands of `findalike.encode.calibration`."""
-        cosines, scores = zip(*self.calibration, strict=True)
-        calibrated: Vector = np.interp(affinities, cosines, scores).astype(np.float32)
-        return calibrated
 
     def neighbours(self, meaning: Vector, most: int = 10) -> list[tuple[str, float]]:
         """The words nearest to a meaning, with their cosine, the nearest first; none to no meaning."""
@@ -234,7 +226,6 @@ def read(folder: Traversable) -> TextTower:
             arrays["scales"],
             arrays["head"].astype(np.float32),
             arrays["bias"],
-            tuple((cosine, score) for cosine, score in arrays["calibration"].tolist()),
             mean,
             deviation,
         )

@@ -121,6 +121,7 @@ def ordered(first: Mapping[str, float], second: Mapping[str, float]) -> list[tup
     return best + sorted(rest.items(), key=lambda found: (-found[1], found[0]))
 
 
+@lru_cache(1 << 16)
 def stem(word: str) -> str:
     """A word without the commonest English endings: dogs and dog, running and run, cities and city agree."""
     for ending, instead in (("ies", "y"), ("ing", ""), ("ed", ""), ("s", "")):
