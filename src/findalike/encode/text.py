@@ -54,7 +54,7 @@ class TextTower:
     """`table`: int8 of shape (words, dim), to be multiplied by `scales` (words,), the commonest words first.
     `head` (dim, space) and `bias` (dim,) take a stored vector, of unit length, to a meaning.
 
-    `chance_mean` and `chance_std` are those of the affinity of texts and pictures that do not belong together.
+    `chance_mean` and `chance_std` are those of the affinity of what does not belong together.
     """
 
     tokenizer: Any
