@@ -240,6 +240,7 @@ def test_search_forms(cli: Cli, filled: Path, album: Path) -> None:
     assert [record["path"] for record in as_json] == [row[3] for row in rows]
     assert list(as_json[0]) == [
         "rank", "path", "asset", "score", "band", "similarity", "space", "part", "box", "time", "reasons",
+        "tags",
         "metadata",
     ]  # fmt: skip
     lines = cli("search", query, "-k", "3", "--jsonl", library=filled).stdout.splitlines()

@@ -83,6 +83,7 @@ def test_a_record_has_the_documented_fields_in_order():
         "box": [0.1, 0.2, 0.333333, 1.0],
         "time": 12.346,
         "reasons": [{"term": "dog.jpg", "space": "net@1-int8", "similarity": 0.1235, "weight": -0.5}],
+        "tags": [],
         "metadata": {
             "taken": "2019-05-01",
             "shot": "2019-05-01T10:00:00.000500Z",

@@ -31,6 +31,7 @@ def _record(rank: int, hit: Hit) -> dict[str, Any]:
         "box": [_rounded(edge, 6) for edge in hit.origin.box],
         "time": None if hit.origin.time is None else _rounded(hit.origin.time, 3),
         "reasons": [_reason(reason) for reason in hit.reasons],
+        "tags": [plain(tag) for tag in hit.asset.tags],
         "metadata": {str(plain(column)): plain(value) for column, value in hit.asset.metadata.items()},
     }
 
