@@ -68,7 +68,7 @@ class BankIndex:
     bank: Bank
     words: Words
     starts: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     weights: NDArray[np.float32]
 
     def strength(self, meant: Mapping[int, float], count: int) -> Vector:
@@ -201,7 +201,7 @@ def _index(bank: Bank, table: EvidenceTable, place: dict[str, int]) -> BankIndex
     """The table turned round, its pictures numbered as in `place`, which grows by those that it lacks."""
     for asset_id in table.asset_ids:
         place.setdefault(asset_id, len(place))
-    own = np.fromiter((place[asset_id] for asset_id in table.asset_ids), np.int64, len(table.asset_ids))
+    own = np.fromiter((place[asset_id] for asset_id in table.asset_ids), np.int32, len(table.asset_ids))
     order = np.argsort(table.concepts.astype(np.uint16), kind="stable")
     rows = np.repeat(own, np.diff(table.starts))[order]
     starts = np.searchsorted(table.concepts[order], np.arange(len(bank.concepts) + 1))
