@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from findalike.search.hits import Hits
 from findalike.search.space import Candidate, Space
 from findalike.search.terms import Seen
 from findalike.search.texts import Texts
-from findalike.search.words import Shelves, checked
+from findalike.search.words import Shelf, Shelves, checked
 from findalike.settings import Settings
 from findalike.store import columns
 from findalike.store.base import Store
@@ -30,8 +32,8 @@ from findalike.types import Asset, Hit, Origin
 __all__ = ["Hits", "Searcher", "Space"]
 
 DEPTHS = (100, 500, 2_000, 2 * MAX_K)
-"""How deep rankings go that are fused: the least of these that the page needs, so that the pages before it
-come from the same ranking."""
+"""How deep rankings are followed where words or several spaces are asked for. Each level begins where the one
+before it ended, so that a deeper page never moves what earlier pages showed."""
 
 DIVERSE_POOL = 500
 """So many of the best hits are looked at for diverse ones."""
@@ -51,56 +53,54 @@ class Searcher:
         start, after = self._start(query)
         if not query.terms:
             return self._filtered(query, where, start, after)
-        for term in query.terms:
-            if term.kind == "text":
-                checked(str(term.what))
-        reach = DIVERSE_POOL if query.diverse else start + query.k + 1
-        seen = {space.card.space: [space.looker.seen(term) for term in query.terms] for space in spaces}
-        own = self._own(query, next(iter(seen.values())))
-        rankings = [self._ranking(s, seen[s.card.space], reach, len(spaces) > 1, where, own) for s in spaces]
-        texts = Texts(self.store, self.shelves.latest())
-        rankings += texts.rankings(query.terms, _depth(reach), where, own)
-        ordered = _ordered(rankings)
-        notes = texts.notes(query.terms, spaces)
-        worded = any(term.kind == "text" for term in query.terms)
-        hits = [_hit(candidate, worded) for candidate in ordered if candidate.score >= query.min_score]
+        asked = self._asked(query, spaces, where)
+        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else start + query.k + 1)
+        hits = [_hit(candidate, asked.worded) for candidate in ordered if candidate.score >= query.min_score]
         if query.diverse:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
-        shown = seen[spaces[0].card.space]
         page, cursor = _page(hits, query, start, after)
-        return Hits(
-            page,
-            query,
-            lambda: [self._example(s) for s in shown],
-            self.store.thumbnails,
-            self._holds,
-            notes,
-            cursor,
-        )
+        shown = asked.seen[0]
+        notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms)]
+        examples = partial(self._examples, shown)
+        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, cursor)
 
-    def _ranking(
-        self,
-        space: Space,
-        seen: Sequence[Seen],
-        reach: int,
-        several: bool,
-        where: Filter | None,
-        own: frozenset[str],
-    ) -> list[Candidate]:
-        if not any(s.term.kind == "text" for s in seen):
-            return space.by_looks(seen, _depth(reach) if several else reach, where, own)
+    def _asked(self, query: Query, spaces: Sequence[Space], where: Filter | None) -> _Asked:
+        for term in query.terms:
+            if term.kind == "text":
+                checked(cast(str, term.what))
+        seen = [[space.looker.seen(term) for term in query.terms] for space in spaces]
+        own = frozenset() if query.include_self else frozenset(s.asset.id for s in seen[0] if s.asset)
         shelf = self.shelves.latest()
-        return space.by_words(seen, shelf, _depth(reach), where, own, lambda ids: self._passing(ids, where))
+        return _Asked(query, spaces, seen, where, own, shelf, Texts(self.store, shelf, spaces))
 
-    def _passing(self, ids: Sequence[str], where: Filter | None) -> Mapping[str, Asset]:
+    def _ordered(self, asked: _Asked, reach: int) -> list[Candidate]:
+        """All candidates of the levels that a page needs."""
+        if not asked.worded and len(asked.spaces) == 1:
+            return _fused(self._rankings(asked, reach))
+        ordered: list[Candidate] = []
+        for before, depth in zip((0, *DEPTHS), DEPTHS, strict=False):
+            if before >= reach:
+                break
+            ordered = ordered[:before]
+            there = {candidate.asset.id for candidate in ordered}
+            ordered += [c for c in _fused(self._rankings(asked, depth)) if c.asset.id not in there]
+        return ordered
+
+    def _rankings(self, asked: _Asked, depth: int) -> list[list[Candidate]]:
+        where, own = asked.where, asked.own
+        pairs = list(zip(asked.spaces, asked.seen, strict=True))
+        if not asked.worded:
+            return [space.by_looks(seen, depth, where, own) for space, seen in pairs]
+        passing = partial(self._passing, where)
+        by_words = [space.by_words(seen, asked.shelf, depth, where, own, passing) for space, seen in pairs]
+        return by_words + asked.texts.rankings(asked.query.terms, depth, where, own)
+
+    def _passing(self, where: Filter | None, ids: Sequence[str]) -> Mapping[str, Asset]:
         assets = self.store.get(ids) if ids else {}
         if where is None:
             return assets
         kinds = self.store.columns()
         return {i: a for i, a in assets.items() if evaluate(where, columns.values(a, kinds)) is True}
-
-    def _own(self, query: Query, seen: Sequence[Seen]) -> frozenset[str]:
-        return frozenset() if query.include_self else frozenset(s.asset.id for s in seen if s.asset)
 
     def _diverse(self, hits: Sequence[Hit], ordered: Sequence[Candidate], query: Query) -> list[Hit]:
         rows = {c.asset.id: unit(c.row.vector) for c in ordered if c.row is not None}
@@ -118,6 +118,9 @@ class Searcher:
 
     def _holds(self, uri: str) -> bool:
         return self.store.find(uri) is not None
+
+    def _examples(self, seen: Sequence[Seen]) -> list[Example]:
+        return [self._example(each) for each in seen]
 
     def _example(self, seen: Seen) -> Example:
         thumbnail = None
@@ -142,7 +145,24 @@ class Searcher:
         return start, after
 
 
-def _ordered(rankings: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A query as it is answered: `seen` has the terms as each of `spaces` sees them."""
+
+    query: Query
+    spaces: Sequence[Space]
+    seen: Sequence[Sequence[Seen]]
+    where: Filter | None
+    own: frozenset[str]
+    shelf: Shelf
+    texts: Texts
+
+    @property
+    def worded(self) -> bool:
+        return any(term.kind == "text" for term in self.query.terms)
+
+
+def _fused(rankings: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """One ranking as it is; several fused, each candidate with the reasons and the best score of all."""
     filled = [ranking for ranking in rankings if ranking]
     if len(filled) <= 1:
@@ -184,7 +204,3 @@ def _digest(query: Query) -> str:
     """What a cursor belongs to: all of a query but its page."""
     asked = to_json(replace(query, k=1, offset=0, cursor=None))
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _depth(reach: int) -> int:
-    return next(depth for depth in DEPTHS if depth >= min(reach, DEPTHS[-1]))

@@ -262,6 +262,16 @@ def _is_text(seen: Seen) -> bool:
     return seen.term.kind == "text"
 
 
+def _mean_score(weights: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of what is looked for, by weight, less what is looked away from; where nothing is looked for, how
+    little of the rest there is. `scores` has shape (terms, candidates)."""
+    if (weights > 0).any():
+        mean: NDArray[np.float64] = weights @ scores / weights[weights > 0].sum()
+        return mean
+    rest: NDArray[np.float64] = weights @ (1 - scores) / weights.sum()
+    return rest
+
+
 def _strongest(told: Vector, ids: Sequence[str], most: int) -> list[str]:
     """The ids of the largest values above 0, best first, ties by id."""
     shown = np.flatnonzero(told > 0)

@@ -23,16 +23,21 @@ FOCUS_SIDE = 896
 """How long the shorter side of a decoded picture is for a focus, so that a small thing has pixels enough."""
 
 
+SEEN_FROM = 0.02
+"""The least probability of a thing that is focused on, in the whole picture or in its part."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A term as a vector. `asset` is the library's own, when the term is one; `picture` is there when it had
-    to be decoded; `box` is the part of it that counted."""
+    to be decoded; `box` is the part of it that counted; `note` says what could not be seen in it."""
 
     term: Term
     vector: Vector
     asset: Asset | None = None
     picture: Picture | None = None
     box: Box | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,10 @@ class Looker:
             return Seen(
                 term, encode(self.encoder(), [self._part(picture, term.box)])[0], asset, picture, term.box
             )
-        vector, box = self._focused(_cropped(picture, term.box), term.focus)
-        return Seen(term, vector, asset, picture, _within(box, term.box))
+        part = _cropped(picture, term.box)
+        vector, box, seen = self._focused(part, term.focus)
+        lost = f"no {term.focus} is seen in {term.label}; what is most like one there was looked for"
+        return Seen(term, vector, asset, picture, _within(box, term.box), "" if seen else lost)
 
     def _part(self, picture: Picture, box: Box | None) -> Picture:
         """The part in a box, with so much around it that the encoder, which looks at the central square of
@@ -126,18 +133,19 @@ class Looker:
         direction: Vector = encoder.encode_texts([cast(str, term.what)])[0]
         return direction
 
-    def _focused(self, picture: Picture, focus: str) -> tuple[Vector, Box | None]:
+    def _focused(self, picture: Picture, focus: str) -> tuple[Vector, Box | None, bool]:
+        """The vector of a thing in a picture, where it is, and whether the encoder sees it there at all."""
         classes = classes_of(focus)
-        encoder = self.encoder()
+        encoder: Any = self.encoder()
         if not hasattr(encoder, "classifier"):
             raise QueryError(
                 f"{self.card.name} names no things, so it cannot focus on {focus!r}; search with "
                 "--encoder efficientnet-lite0"
             )
-        found: tuple[Vector, Box | None] = plugins.on_use("findalike.encode.focus").focused(
-            cast(Any, encoder), picture, classes
-        )
-        return found
+        vector, box = plugins.on_use("findalike.encode.focus").focused(encoder, picture, classes)
+        around = _cropped(picture, box and pixels.with_margin(box, self.card.preprocessing["crop"]))
+        likely = max(float(encoder.classify_batch([p])[1][0, classes].sum()) for p in (picture, around))
+        return vector, box, likely >= SEEN_FROM
 
 
 def classes_of(focus: str) -> list[int]:

@@ -168,10 +168,10 @@ def _pieces(text: str) -> tuple[str, ...]:
 
 def _neighbours(word: str, others: Iterable[str]) -> list[str]:
     """The words of letters that are one typo away."""
-    return sorted(o for o in others if o != word and o.isalpha() and _one_typo(word, o))
+    return sorted(o for o in others if o != word and o.isalpha() and one_typo(word, o))
 
 
-def _one_typo(a: str, b: str) -> bool:
+def one_typo(a: str, b: str) -> bool:
     """Whether one letter is wrong, missing or too many, or two neighbours are swapped."""
     same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     a, b = a[same:], b[same:]
