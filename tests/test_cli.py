@@ -346,7 +346,7 @@ def test_a_query_as_json_goes_out_and_in(cli: Cli, filled: Path, album: Path, tm
     ("content", "said"),
     [
         ("{", "-: is no JSON"),
-        ("[]", "query is list, but it must be an object"),
+        ("[]", "query is a list, but it must be an object"),
         ("{}", "the query is empty"),
         ('{"terms": [{"txt": "dog"}]}', "there is no field 'txt'; did you mean 'text'?"),
         ('{"terms": [{"text": "dog"}], "k": 0}', "k is 0, but it must be a whole number"),

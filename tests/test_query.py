@@ -53,6 +53,9 @@ def folder(tmp_path, monkeypatch):
         ("1e1:a red car", Term("a red car", "text", weight=10.0)),
         ("text:black/white", Term("black/white", "text")),
         ("1:text:16:9", Term("16:9", "text")),
+        ("16:9", Term("16:9", "text")),
+        ("0.5:2019", Term("2019", "text", weight=0.5)),
+        ("text:nan:dog", Term("nan:dog", "text")),
         ("C:", Term("C:", "text")),
         ("x" * 5_000, Term("x" * 5_000, "text")),
     ],
@@ -72,6 +75,10 @@ def test_command_line_words(folder, text, term):
         ("https://example.org/cat", "nothing is fetched"),
         ("0:dog.jpg", "weight is 0"),
         ("1e999:dog.jpg", "weight is inf"),
+        ("nan:dog", "weight is nan"),
+        ("-inf:dog", "weight is -inf"),
+        ("0.5:", "0.5:: a weight without a term; write 0.5:TERM"),
+        ("2: ", "a weight without a term"),
         ("", "expected some text"),
         ("id:", "expected some text"),
     ],
@@ -137,6 +144,11 @@ def test_terms_are_checked(what, kind, more, words):
         ({"min_score": -0.1}, "min_score is -0.1"),
         ({"min_score": math.nan}, "min_score is nan"),
         ({"where": "color ="}, "expected a value"),
+        ({"where": 5}, "where is 5, but it must be a filter"),
+        ({"encoder": 5}, "encoder is 5, but it must be a name or a list of names"),
+        ({"encoder": []}, "encoder is [], but"),
+        ({"encoder": ("x", 5)}, "encoder is ['x', 5], but"),
+        ({"cursor": 5}, "cursor is 5, but it must be the text"),
     ],
 )
 def test_queries_are_checked(values, words):
@@ -168,7 +180,7 @@ def test_labels():
         (" 0.1, .2 ,0.5,0.75", Region(0.1, 0.2, 0.5, 0.75)),
         ("10%,20%,50%,100%", Region(0.1, 0.2, 0.5, 1)),
         ("10,20,30,40", Region(10, 20, 30, 40, "pixel")),
-        ("0,0,1,2", Region(0, 0, 1, 2, "pixel")),
+        ("0,0,8,9", Region(0, 0, 8, 9, "pixel")),
     ],
 )
 def test_regions(text, region):
@@ -186,6 +198,9 @@ def test_regions(text, region):
         ("nan,0,1,1", "outside the picture"),
         ("0.5,0,0.5,1", "is empty"),
         ("0,30,10,20", "is empty"),
+        ("0,0,2,2", "fractions or pixels?"),
+        ("0,0,1.5,1", "fractions or pixels?"),
+        ("0,0,20.5,20", "whole ones, and a side has at least 8"),
     ],
 )
 def test_regions_are_checked(text, words):
@@ -256,10 +271,10 @@ def test_json_has_defaults():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ([], "query is list, but it must be an object"),
+        ([], "query is a list, but it must be an object"),
         ({"term": []}, "there is no field 'term'; did you mean 'terms'?"),
-        ({"terms": {}}, "terms is dict"),
-        ({"terms": ["dog.jpg"]}, "terms[0] is str"),
+        ({"terms": {}}, "terms is an object, but it must be a list"),
+        ({"terms": ["dog.jpg"]}, "terms[0] is text"),
         (
             {"terms": [{"id": "7"}, {"wieght": 1}]},
             "terms[1]: there is no field 'wieght'; did you mean 'weight'?",
@@ -268,8 +283,17 @@ def test_json_has_defaults():
         ({"terms": [{"id": "7", "text": "x"}]}, "terms[0] has id and text"),
         ({"terms": [{"id": 7}]}, "terms[0].id: expected some text, not 7"),
         ({"terms": [{"image": "no!"}]}, "terms[0].image: not base64"),
-        ({"terms": [{"pixels": {"data": "AAAA"}}]}, "terms[0].pixels: shape is None"),
-        ({"terms": [{"pixels": {"data": "AAAA", "shape": [2, 2, 3]}}]}, "terms[0].pixels: cannot reshape"),
+        ({"terms": [{"pixels": {"data": "AAAA"}}]}, "terms[0].pixels: shape is null"),
+        (
+            {"terms": [{"pixels": {"data": "AAAA", "shape": [2, 2, 3]}}]},
+            "terms[0].pixels: data has 3 bytes, but",
+        ),
+        ({"terms": [{"pixels": {"data": "", "shape": [2, 2, 3]}}]}, "terms[0].pixels: data is empty"),
+        ({"terms": [{"pixels": {"data": "é", "shape": [2, 2, 3]}}]}, "terms[0].pixels: data is not base64"),
+        ({"terms": [{"pixels": None}]}, "terms[0].pixels is null"),
+        ({"terms": [None]}, "terms[0] is null"),
+        ({"terms": None}, "terms is null"),
+        (None, "query is null"),
         ({"terms": [{"vector": [1, "x"]}]}, "terms[0].vector"),
         ({"terms": [{"id": "7", "weight": "1"}]}, "terms[0]: weight is '1'"),
         ({"terms": [{"id": "7", "box": "all"}]}, "terms[0]: box is 'all'"),

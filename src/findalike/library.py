@@ -36,7 +36,7 @@ from findalike.errors import (
 from findalike.ingest import Report, Watch
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
-from findalike.search.terms import Looker
+from findalike.search.terms import Looker, uri_of
 from findalike.search.words import Shelves
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
@@ -281,17 +281,28 @@ class Library:
         """
         if len(what) == 1 and isinstance(what[0], Query):
             return self._answer(what[0])
-        texts = [text] if isinstance(text, str) else list(text or ())
+        texts = _texts(text)
         terms = [self.term(each) for each in what] + [Term(each, "text") for each in texts]
         if region is not None or focus is not None:
             terms = _on_the_picture(terms, region, focus)
-        names = encoder if encoder is None or isinstance(encoder, str) else tuple(encoder)
+        names = encoder if encoder is None or isinstance(encoder, str) else _names(encoder)
         return self._answer(
             Query(tuple(terms), where, names, k, min_score, include_self, diverse, offset, cursor)
         )
 
     def _answer(self, query: Query) -> Hits:
+        query = replace(query, terms=tuple(self._there(term) for term in query.terms))
         return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
+
+    def _there(self, term: Term) -> Term:
+        """The term; of a path where nothing is, the library's picture of that path. Raises QueryError."""
+        if term.kind != "image" or not isinstance(term.what, str) or sources.exists(uri_of(term.what)):
+            return term
+        asset = self.store.find(uri_of(term.what))
+        if asset is None:
+            raise QueryError(f"{term.what}: there is no such file; check the path, or give id: and a "
+                             "picture's id")  # fmt: skip
+        return replace(term, what=asset.id, kind="asset")
 
     def tags(self, what: object) -> list[Tag]:
         """What a picture shows, bank by bank, the surest first: what the library keeps of its own pictures,
@@ -506,6 +517,20 @@ class Library:
         finally:
             (folder / HOLDER).unlink(missing_ok=True)
             lock.release()
+
+
+def _names(encoder: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(encoder, Iterable):
+        raise QueryError(f"encoder is {encoder!r}, but it must be a name or a list of names")
+    return tuple(encoder)
+
+
+def _texts(text: object) -> list[str]:
+    """Words, or several texts, as a list. Raises QueryError."""
+    several = [text] if isinstance(text, str) else list(text) if isinstance(text, list | tuple) else None
+    if text is not None and (several is None or not all(isinstance(each, str) for each in several)):
+        raise QueryError(f"text is {text!r}, but it must be words, or a list of them; pictures come first")
+    return several or []
 
 
 def _on_the_picture(terms: Sequence[Term], region: Box | None, focus: str | None) -> list[Term]:

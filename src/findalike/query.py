@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import difflib
+import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast
 
@@ -139,9 +139,14 @@ class Query:
     cursor: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", tuple(self.terms))
+        object.__setattr__(self, "terms", _checked_terms(self.terms))
         if isinstance(self.encoder, list):
             object.__setattr__(self, "encoder", tuple(self.encoder))
+        _check_encoder(self.encoder)
+        if self.where is not None and not isinstance(self.where, str | Filter):
+            raise QueryError(f"where is {self.where!r}, but it must be a filter, such as \"color = 'red'\"")
+        if self.cursor is not None and not isinstance(self.cursor, str):
+            raise QueryError(f"cursor is {self.cursor!r}, but it must be the text that an earlier page gave")
         if isinstance(self.where, str):
             parse_filter(self.where)
         if not self.terms and self.where is None:
@@ -178,6 +183,24 @@ def _is_whole(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _checked_terms(terms: object) -> tuple[Term, ...]:
+    if not isinstance(terms, Iterable) or isinstance(terms, str | bytes):
+        raise QueryError(f"terms is {terms!r}, but it must be a list of Terms")
+    several = tuple(terms)
+    for each in several:
+        if not isinstance(each, Term):
+            raise QueryError(f"terms holds {each!r}, which is no Term; library.search makes terms of others")
+    return several
+
+
+def _check_encoder(encoder: object) -> None:
+    names = encoder if isinstance(encoder, tuple) else (encoder,)
+    if encoder is not None and not (names and all(isinstance(name, str) for name in names)):
+        shown = list(names) if isinstance(encoder, tuple) else encoder
+        raise QueryError(f"encoder is {shown!r}, but it must be a name or a list of names; to list them: "
+                         "findalike encoders")  # fmt: skip
 
 
 def _checked_weight(weight: float) -> float:
@@ -244,7 +267,11 @@ _CHECKS = {
 
 # Command-line words
 
-_WEIGHTED = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?):(.+)", re.DOTALL)
+_WEIGHTED = re.compile(
+    r"([+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)):(.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_RATIO = re.compile(r"[0-9]+:[0-9]+")
 _FILE_ENDING = re.compile(
     r"\.(?:jpe?g|jfif|png|gif|bmp|tiff?|webp|heic|heif|avif|jp2|ico|p[bgnp]m|mp4|m4v|mov|avi|mkv|webm)\Z",
     re.IGNORECASE,
@@ -252,15 +279,20 @@ _FILE_ENDING = re.compile(
 
 
 def parse_term(text: str) -> Term:
-    """A term of the command line: a picture file, `id:…`, or words; `0.5:` before it is its weight.
+    """A term of the command line: a picture file, `id:…`, or words; `0.5:` before it is its weight. Two whole
+    numbers, `16:9`, are words: a ratio or a time of day.
 
     The name of a file that is there always wins, also over a weight. What looks like a path and is not
     there is an error, since a mistyped path would else be searched for as words; `text:` before words says
     that they are words. Raises QueryError.
     """
     weighted = _WEIGHTED.fullmatch(text)
-    if weighted is None or os.path.exists(text):  # noqa: PTH110  (Path.exists raises on a long text)
+    if weighted is None or _RATIO.fullmatch(text) or os.path.exists(text):  # noqa: PTH110  (Path's raises on a long text)
         return _parsed_term(text)
+    if not weighted[2].strip():
+        raise QueryError(
+            f"{text}: a weight without a term; write {weighted[1]}:TERM, or for words text:{text}"
+        )
     return replace(_parsed_term(weighted[2]), weight=_checked_weight(float(weighted[1])))
 
 
@@ -282,6 +314,10 @@ def _parsed_term(text: str) -> Term:
     if "/" in text or os.sep in text or _FILE_ENDING.search(text):
         raise QueryError(f"{text}: there is no such file; check the path, or give id: and a picture's id")
     return Term(text, "text")
+
+
+LEAST_PIXELS = 8
+"""The least side of a region in pixels: in fewer there is nothing to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +362,14 @@ def parse_region(text: str) -> Region:
     if edges[0] >= edges[2] or edges[1] >= edges[3]:
         raise QueryError(f"region {text!r} is empty: left must be less than right, and top less than bottom")
     left, top, right, bottom = edges
-    return Region(left, top, right, bottom, "pixel" if max(edges) > 1 else "fraction")
+    if max(edges) <= 1:
+        return Region(left, top, right, bottom)
+    if not all(edge.is_integer() for edge in edges) or min(right - left, bottom - top) < LEAST_PIXELS:
+        raise QueryError(
+            f"region {text!r}: fractions or pixels? Fractions are from 0 to 1; with a number above 1 all are "
+            f"pixels, whole ones, and a side has at least {LEAST_PIXELS}"
+        )
+    return Region(left, top, right, bottom, "pixel")
 
 
 # JSON
@@ -361,26 +404,24 @@ def _term_to_json(term: Term) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
-    """The query of JSON values. Raises QueryError naming the field.
+    """The query of JSON values; a field that is null is as if left out. Raises QueryError naming the field.
 
     `paths=False` refuses terms that name a file: for a server, whose clients must not open its files.
     """
     values = dict(_object(data, "query", [field.name for field in fields(Query)]))
     terms = values.get("terms", [])
     if not isinstance(terms, list):
-        raise QueryError(f"terms is {type(terms).__name__}, but it must be a list of objects")
+        raise QueryError(f"terms is {_json_kind(terms)}, but it must be a list of objects")
     values["terms"] = tuple(_term_from_json(term, f"terms[{i}]", paths) for i, term in enumerate(terms))
+    values = {name: value for name, value in values.items() if value is not None}
     for name, kind, words in (
         ("where", str, "text"),
         ("encoder", str | list, "a name or a list of names"),
         ("include_self", bool, "true or false"),
         ("cursor", str, "text"),
     ):
-        value = values.get(name)
-        if value is None:
-            values.pop(name, None)
-        elif not isinstance(value, kind):
-            raise QueryError(f"{name} is {value!r}, but it must be {words}")
+        if name in values and not isinstance(values[name], kind):
+            raise QueryError(f"{name} is {values[name]!r}, but it must be {words}")
     return Query(**values)
 
 
@@ -402,6 +443,8 @@ def _term_from_json(data: object, where: str, paths: bool) -> Term:
             f"{where} has {' and '.join(named) or 'none'}, but it must have one of {', '.join(_WHAT)}"
         )
     name = named[0]
+    if values[name] is None:
+        raise QueryError(f"{where}.{name} is null, but it says what to look for")
     if name == "path" and not paths:
         raise QueryError(
             f"{where}.path: files are not opened by name here; send the picture as image, in base64"
@@ -411,7 +454,11 @@ def _term_from_json(data: object, where: str, paths: bool) -> Term:
     except (QueryError, ValueError) as error:
         raise QueryError(f"{where}.{name}: {error}") from None
     try:
-        rest = (values.get("box"), values.get("weight", 1.0), values.get("focus"))
+        rest = (
+            values.get("box"),
+            1.0 if values.get("weight") is None else values["weight"],
+            values.get("focus"),
+        )
         return Term(cast(Any, what), _WHAT[name], *rest)
     except QueryError as error:
         raise QueryError(f"{where}: {error}") from None
@@ -419,7 +466,7 @@ def _term_from_json(data: object, where: str, paths: bool) -> Term:
 
 def _object(data: object, where: str, names: list[str]) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
-        raise QueryError(f"{where} is {type(data).__name__}, but it must be an object")
+        raise QueryError(f"{where} is {_json_kind(data)}, but it must be an object")
     for name in data:
         if name not in names:
             near = difflib.get_close_matches(str(name), names, 1)
@@ -428,19 +475,39 @@ def _object(data: object, where: str, names: list[str]) -> Mapping[str, Any]:
     return data
 
 
+def _json_kind(value: object) -> str:
+    """What a value is called in JSON."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    kinds = ((str, "text"), (int | float, "a number"), (list | tuple, "a list"), (Mapping, "an object"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), type(value).__name__)
+
+
 def _bytes(data: object) -> bytes:
     try:
         return base64.b64decode(_checked_words(data), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise QueryError(f"not base64: {error}") from None
 
 
 def _pixels(data: object) -> Pixels:
-    values = _object(data, "pixels", ["shape", "data"])
+    values = _object(data, "it", ["shape", "data"])
     shape = values.get("shape")
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise QueryError(f"shape is {shape!r}, but it must be [height, width, 3]")
-    return np.frombuffer(_bytes(values.get("data")), np.uint8).reshape(shape)
+    if not isinstance(shape, list) or not all(_is_whole(n) and n > 0 for n in shape) or len(shape) != 3:
+        raise QueryError(f"shape is {json.dumps(shape)}, but it must be [height, width, 3]")
+    given = values.get("data")
+    if not isinstance(given, str) or not given:
+        shown = "empty" if given == "" else _json_kind(given)
+        raise QueryError(f"data is {shown}, but it must be the pixels in base64")
+    try:
+        found = _bytes(given)
+    except QueryError as error:
+        raise QueryError(f"data is {error}") from None
+    if len(found) != math.prod(shape):
+        raise QueryError(
+            f"data has {len(found):,} bytes, but the shape {shape} asks for {math.prod(shape):,}"
+        )
+    return np.frombuffer(found, np.uint8).reshape(shape)
 
 
 _READERS = {
