@@ -80,9 +80,6 @@ def test_version(cli: Cli) -> None:
         (["serch"], "No such command 'serch'. See findalike --help."),
         (["search"], "nothing to search for: name a picture, say it in words, or give --where"),
         (["search", "--diverse", "x.jpg"], "'x.jpg' is no number; write --diverse after the terms, or"),
-        (["search", "--query", "-", "dog"], "--query says what to search for; leave out the terms"),
-        (["search", "--query", "-", "--where", "size > 1"], "leave out --where, or write it in the query"),
-        (["search", "--query", "-", "--encoder", "x"], "leave out --encoder, or write it in the query"),
         (["tags"], "Missing argument 'PICTURE'"),
         (["words"], "Missing argument 'TERM'"),
         (["tag"], "give one of --vocabulary FILE, --remove NAME and --list"),
@@ -340,6 +337,14 @@ def test_a_query_as_json_goes_out_and_in(cli: Cli, filled: Path, album: Path, tm
         "search", "--query", "-", "-k", "1", "--offset", "1", "--json", stdin=shown.stdout, library=filled
     )
     assert json.loads(one.stdout)[0]["asset"] == json.loads(expected)[1]["asset"]
+    changed = cli("search", "--query", "-", "dog", "--minus", "cat", "--where", "size > 1", "--diverse",
+                  "--encoder", "efficientnet-lite0", "--show-query", stdin=shown.stdout, library=filled)  # fmt: skip
+    assert json.loads(changed.stdout) == query | {
+        "terms": [{"text": "dog", "weight": 1.0}, {"text": "cat", "weight": -1.0}],
+        "where": "size > 1",
+        "diverse": 0.3,
+        "encoder": "efficientnet-lite0",
+    }
 
 
 @pytest.mark.parametrize(
@@ -349,10 +354,11 @@ def test_a_query_as_json_goes_out_and_in(cli: Cli, filled: Path, album: Path, tm
         ("[]", "query is a list, but it must be an object"),
         ("{}", "the query is empty"),
         ('{"terms": [{"txt": "dog"}]}', "there is no field 'txt'; did you mean 'text'?"),
+        ('{"terms": [{"path": "/nowhere.jpg"}]}', "/nowhere.jpg: there is no such file"),
         ('{"terms": [{"text": "dog"}], "k": 0}', "k is 0, but it must be a whole number"),
         ("[" * 100000, "-: is no JSON"),
     ],
-    ids=["no json", "a list", "empty", "a field", "a number", "deep"],
+    ids=["no json", "a list", "empty", "a field", "no file", "a number", "deep"],
 )
 def test_queries_that_cannot_be_read(cli: Cli, filled: Path, content: str, said: str) -> None:
     run = cli("search", "--query", "-", stdin=content, library=filled)
@@ -425,6 +431,11 @@ def test_tags(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
     found = json.loads(cli("tags", album / "chelsea.jpg", "--json", library=filled).stdout)
     assert set(found[0]) == {"name", "weight", "bank", "tag"}
     assert [row[2] for row in rows if row[1]] == [tag["name"] for tag in found if tag["tag"]]
+    assert list(dict.fromkeys(row[0] for row in rows)) == ["classes", "appearance"]
+    weaker = [tag for tag in found if not tag["tag"] and tag["bank"] == "classes"]
+    assert [row[2] for row in rows if row[:2] == ["classes", ""]] == [tag["name"] for tag in weaker[:5]]
+    every = cli("tags", album / "chelsea.jpg", "--all", library=filled).stdout.splitlines()
+    assert len(every) == len(found) > len(rows)
     shutil.copy(album / "chelsea.jpg", tmp_path / "mine.jpg")
     run = cli("tags", tmp_path / "mine.jpg", FINDALIKE_LIBRARY=str(tmp_path / "none"))
     assert "classes\t#\tcat\t" in run.stdout
@@ -449,14 +460,25 @@ def test_facets(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
     assert {line.split("\t")[0] for line in run.stdout.splitlines()} == {"media", "width"}
     found = json.loads(cli("facets", "media", "--json", library=filled).stdout)
     assert found == {"media": [{"value": "image/jpeg", "count": 10}]}
-    run = cli("facets", "medai", library=filled)
-    assert (run.returncode, run.stdout) == (2, "")
+    run = cli("facets", "medai", "media", library=filled)
+    assert (run.returncode, run.stdout) == (2, "media\timage/jpeg\t10\n")
     assert "no column is named 'medai'; did you mean 'media'?" in run.stderr
     run = cli("facets", "--where", "tag = ", library=filled)
     assert (run.returncode, run.stdout) == (2, "")
     run = cli("facets", "tag", "--where", "size < 0", library=filled)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "No picture has a value of tag.\n")
+    run = cli("facets", "--where", "tag = 'catt'", library=filled)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert "Note: no picture has the tag 'catt'; spelled like it: cat" in run.stderr
     assert cli("facets", library=tmp_path / "none").returncode == 4
+
+
+def test_a_reader_that_has_seen_enough_ends_no_command_badly(filled: Path) -> None:
+    for args in (["facets", "media", "tag", "width"], ["words", "cat"]):
+        run = subprocess.Popen([PROGRAM, *args, "--library", filled], stdout=subprocess.PIPE)
+        assert run.stdout is not None
+        run.stdout.close()
+        assert run.wait(60) == 0
 
 
 def test_words(cli: Cli, filled: Path) -> None:
@@ -531,11 +553,15 @@ def test_index_makes_no_library_for_what_cannot_be(cli: Cli, album: Path, tmp_pa
 
 
 def test_index_makes_a_library_of_a_table(cli: Cli, album: Path, tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text(f"file,colour\n{album}/moon.jpg,grey\n{album}/coffee.jpg,brown\n")
+    (tmp_path / "table.csv").write_text(
+        f"file,colour,shot\n{album}/moon.jpg,grey,2008-12-01\n{album}/coffee.jpg,brown,2008-08-12\n"
+    )
     run = cli("index", "--table", tmp_path / "table.csv", library=tmp_path / "library")
     assert (run.returncode, run.stderr) == (0, "")
     run = cli("facets", "colour", library=tmp_path / "library")
     assert run.stdout == "colour\tbrown\t1\ncolour\tgrey\t1\n"
+    run = cli("facets", "year", "shot", "month", library=tmp_path / "library")
+    assert run.stdout == "year\t2008\t2\nshot\t2008\t2\nmonth\t2008-08\t1\nmonth\t2008-12\t1\n"
 
 
 def test_index_regions(cli: Cli, tmp_path: Path, photo: Photo) -> None:
@@ -622,6 +648,7 @@ def test_on_a_terminal_tags_facets_and_words_have_bars(filled: Path, album: Path
         assert code == 0
         assert "█" in shown
         assert "\t" not in shown
+        assert ("# marks the tags" in shown) == (args[0] == "tags")
 
 
 def test_on_a_terminal_words_say_why(filled: Path) -> None:

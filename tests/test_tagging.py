@@ -260,3 +260,40 @@ def test_names_are_joined_whatever_their_case() -> None:
         ("Cat", ("Cat", "kitten", "cat", "feline")),
         ("night sky", ("night sky",)),
     ]
+
+
+def test_the_first_word_of_a_line_without_a_colon_is_the_name() -> None:
+    entries = Vocabulary.of(["child, kid, boy", "red, white: flag"], "mine").entries
+    assert [(each.name, each.words) for each in entries] == [
+        ("child", ("child", "kid", "boy")),
+        ("red, white", ("red, white", "flag")),
+    ]
+
+
+def test_words_that_would_find_nothing_come_last_and_are_few(shelf: findalike.Library) -> None:
+    for text in ("red", "cat", "beach"):
+        counts = [word.pictures for word in shelf.words(text)]
+        zeros = [count for count in counts if not count]
+        assert counts[len(counts) - len(zeros) :] == zeros
+        assert len(zeros) <= 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"text": 5}, "text is 5, but it must be words"),
+        ({"text": b"dog"}, "text is b'dog', but it must be words"),
+        ({"text": ["dog", 5]}, "but it must be words, or a list of them"),
+        ({"encoder": 5}, "encoder is 5, but it must be a name or a list of names"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(
+    shelf: findalike.Library, wrong: dict[str, object], said: str
+) -> None:
+    with pytest.raises(QueryError, match=said):
+        shelf.search("red", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_term_of_a_file_that_is_not_there_says_so(shelf: findalike.Library, album: Path) -> None:
+    with pytest.raises(QueryError, match="none.jpg: there is no such file"):
+        shelf.search(findalike.Term(str(album / "none.jpg")))

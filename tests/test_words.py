@@ -147,7 +147,8 @@ def test_two_spaces_are_fused(tmp_path: Path, album: Path) -> None:
 def test_words_in_a_library_whose_encoder_reads_none(tmp_path: Path, album: Path) -> None:
     with findalike.open(tmp_path / "library") as library:
         library.add(album, encoder="efficientnet-lite2")
-        assert names(library.search(text="black and white"))[0] in {"brick", "cell", "coins", "grass", "moon"}
+        coloured = {"astronaut", "chelsea", "coffee"}
+        assert not coloured & set(names(library.search(text="black and white"))[:7])
         assert names(library.search(text="cat"))[0] == "chelsea"
 
 

@@ -316,9 +316,10 @@ class Library:
         self, column: str = "tag", where: str | None = None, most: int = 20
     ) -> list[tuple[Value, int]]:
         """The values of a column and how many pictures have them, the most frequent first, of the pictures
-        that pass the filter. Raises QueryError."""
+        that pass the filter. Dates and times count by year; `year` and `month`, where no column has the name,
+        are those of `taken`, else of the first date or time. Raises QueryError."""
         passes = None if where is None else parse_filter(where, self.store.columns())
-        return list(self.store.facets(column, passes, most))
+        return tagging.facets(self.store, column, passes, most)
 
     def words(self, text: str) -> list[Word]:
         """What a text names, what is broader, narrower and near in meaning, and how many pictures of the

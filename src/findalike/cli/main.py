@@ -99,6 +99,10 @@ def _run() -> int:
     try:
         result = findalike.main(standalone_mode=False)
         return result if isinstance(result, int) else DONE
+    except SystemExit as stop:  # no command exits; click and rich do, with 1, when the pipe is closed
+        if stop.code != FAILED:
+            raise
+        raise BrokenPipeError from None
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -28,6 +29,13 @@ def console(stderr: bool = False) -> Any:
 def say(text: str) -> None:
     """A sentence for a person, on stderr."""
     click.echo(text, err=True)
+
+
+def say_missed(tags: Mapping[str, Sequence[str]]) -> None:
+    """Of tags that no picture has, that they are none, and those that are spelled like them."""
+    for tag, near in tags.items():
+        offered = f"; spelled like it: {', '.join(near)}" if near else ""
+        say(f"Note: no picture has the tag {tag!r}{offered}.")
 
 
 def number(count: int, noun: str, plural: str = "") -> str:

@@ -15,18 +15,19 @@ from click.core import ParameterSource
 import findalike
 from findalike import plugins
 from findalike.cli.main import DONE, NOTHING_SIMILAR
-from findalike.cli.options import console, json_option, library_option, say
+from findalike.cli.options import console, json_option, library_option, say, say_missed
 from findalike.errors import QueryError
 from findalike.library import Library
 from findalike.present import caption, records
 from findalike.query import Query, Term, from_json, parse_region, to_json
 from findalike.search import Hits
+from findalike.tagging import unknown_tags
 
 DIVERSE = 0.3
 """How diverse hits are when nothing else is said: near copies give way, and the best stays first."""
 
-IN_A_QUERY = ("minus", "where", "min_score", "region", "focus", "encoders", "include_self", "diverse")
-"""Options that a query in JSON says too, so that they cannot stand beside one."""
+IN_A_QUERY = ("where", "k", "min_score", "include_self", "diverse", "offset", "cursor")
+"""Options that each stand for the field of the same name."""
 
 
 def _strength(context: click.Context, option: click.Parameter, value: str) -> float:
@@ -74,7 +75,7 @@ Examples:
 )  # fmt: skip
 @click.option("--offset", type=int, default=0, metavar="N", help="Pass over so many hits.")
 @click.option("--cursor", metavar="C", help="Go on after the page that said so.")
-@click.option("--query", "query_file", metavar="FILE", help="The query as JSON; - is the standard input.")
+@click.option("--query", "query_file", metavar="FILE", help="A query in JSON; - is the standard input.")
 @click.option("--show-query", is_flag=True, help="Print the query as JSON, and do not search.")
 @click.option("--include-self", is_flag=True, help="Also the very picture that is searched for.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when nothing is similar.")
@@ -95,18 +96,17 @@ def search(
     A TERM that names a readable file is a picture, `id:…` is one of the library, and all else is words;
     `text:` before words says so where they look like a path. Several terms add up; `0.5:TERM` weighs one.
     Without a TERM, --where lists what passes. With --offset or --cursor, the cursor of the next page is
-    said at the end.
+    said at the end. Beside --query, each option that is given takes the place of what the query says.
     """
     if sum(map(bool, (as_json, jsonl, as_paths or null))) > 1:
         raise click.UsageError("give one of --json, --jsonl and --paths")
-    if query_file is not None:
-        _nothing_beside_the_query(context)
-    elif not (terms or asked["minus"]) and asked["where"] is None:
+    if query_file is None and not (terms or asked["minus"]) and asked["where"] is None:
         raise click.UsageError("nothing to search for: name a picture, say it in words, or give --where")
     with findalike.open(library, "r") as opened:
-        query = _read(query_file) if query_file is not None else _query(opened, terms, **asked)
-        if query_file is not None:
-            query = _paged(query, context)
+        if query_file is None:
+            query = _query(opened, terms, **asked)
+        else:
+            query = _changed(opened, _read(query_file), context)
         if show_query:
             click.echo(json.dumps(to_json(query), ensure_ascii=False, indent=1))
             return DONE
@@ -125,10 +125,16 @@ def _query(
     parsed = [_term(library, term) for term in terms]
     if region is not None or focus is not None:
         parsed = _marked(library, parsed, region, focus)
-    away = [_term(library, term) for term in minus]
-    parsed += [replace(term, weight=-term.weight) for term in away]
-    names = encoders if len(encoders) > 1 else encoders[0] if encoders else None
-    return Query(tuple(parsed), where, names, k, min_score, include_self, diverse, offset, cursor)
+    parsed += _away(library, minus)
+    return Query(tuple(parsed), where, _names(encoders), k, min_score, include_self, diverse, offset, cursor)
+
+
+def _away(library: Library, minus: Sequence[str]) -> list[Term]:
+    return [replace(term, weight=-term.weight) for term in (_term(library, each) for each in minus)]
+
+
+def _names(encoders: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    return encoders if len(encoders) > 1 else encoders[0] if encoders else None
 
 
 def _term(library: Library, text: str) -> Term:
@@ -156,14 +162,20 @@ def _marked(library: Library, terms: Sequence[Term], region: str | None, focus: 
     return [replace(term, box=box, focus=focus) if term is picture else term for term in terms]
 
 
-def _nothing_beside_the_query(context: click.Context) -> None:
-    """Refuse what would say again, or otherwise, what a query in JSON says."""
-    if context.params["terms"]:
-        raise click.UsageError("--query says what to search for; leave out the terms, or write them in it")
-    said = [name for name in IN_A_QUERY if _is_given(context, name)]
-    if said:
-        option = "--" + said[0].removesuffix("s").replace("_", "-")
-        raise click.UsageError(f"--query says all of the query; leave out {option}, or write it in the query")
+def _changed(library: Library, query: Query, context: click.Context) -> Query:
+    """A query that was read, with each option that is given in place of what it says. Raises QueryError."""
+    given = context.params
+    changes: dict[str, Any] = {name: given[name] for name in IN_A_QUERY if _is_given(context, name)}
+    if given["encoders"]:
+        changes["encoder"] = _names(given["encoders"])
+    if changes.keys() & {"offset", "cursor"}:
+        changes = {"offset": 0, "cursor": None} | changes
+    terms = [_term(library, term) for term in given["terms"]]
+    if not (terms or given["minus"]):
+        terms = list(query.terms)
+    if given["region"] is not None or given["focus"] is not None:
+        terms = _marked(library, terms, given["region"], given["focus"])
+    return replace(query, terms=(*terms, *_away(library, given["minus"])), **changes)
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -182,14 +194,6 @@ def _read(name: str) -> Query:
             f"{name}: is no JSON ({error}); findalike search TERM --show-query prints a query"
         ) from None
     return from_json(values)
-
-
-def _paged(query: Query, context: click.Context) -> Query:
-    """A query that was read, with the page that options ask for."""
-    page = {name: context.params[name] for name in ("k", "offset", "cursor") if _is_given(context, name)}
-    if page.keys() & {"offset", "cursor"}:
-        page = {"offset": 0, "cursor": None} | page
-    return replace(query, **page)
 
 
 def _write(hits: Hits, sheet: str | None, html: str | None) -> None:
@@ -226,6 +230,9 @@ def _remark(hits: Hits, library: Library, paging: bool) -> None:
     """What a person should know of the answer."""
     for note in hits.notes:
         say(f"Note: {caption.printable(note)}.")
+    if not hits and hits.query.where is not None:
+        passes = hits.query.filter(library.store.columns())
+        say_missed(unknown_tags(library.store, passes) if passes else {})
     if hits.nothing_similar:
         say(_nothing(hits) if len(library) else "The library is empty: to fill it, findalike index FOLDER.")
     if paging:

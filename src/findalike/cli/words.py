@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -14,15 +14,28 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import findalike
-from findalike.cli.main import DONE, SOME_FAILED
-from findalike.cli.options import console, json_option, library_option, number, say
-from findalike.errors import LibraryMissing
+from findalike.cli.main import DONE, SOME_FAILED, WRONG_USAGE
+from findalike.cli.options import console, json_option, library_option, number, say, say_missed
+from findalike.errors import LibraryMissing, QueryError
 from findalike.library import IN_MEMORY, Library
 from findalike.present.bars import Bar, bars, lines
 from findalike.present.caption import plain, printable
-from findalike.tagging import MIN_CONFIDENCE, Tag, Tagged, Watch, Word, vocabularies
+from findalike.query import parse_filter
+from findalike.tagging import (
+    MIN_CONFIDENCE,
+    Tag,
+    Tagged,
+    Watch,
+    Word,
+    countable,
+    unknown_tags,
+    vocabularies,
+)
 from findalike.types import Value
 from findalike.words.lexicon import CLASS_COUNT, lexicon
+
+WEAKER = 5
+"""Of each bank, so many concepts that are too weak for tags are shown unless all are asked for."""
 
 DESCRIBED = 3
 """Classes of a picture that are said in words: what comes after the surest is mostly wrong."""
@@ -36,19 +49,26 @@ Examples:
 )
 @click.argument("picture", metavar="PICTURE")
 @library_option
+@click.option("--all", "as_all", is_flag=True, help="Also all that is weakly seen; --json has it anyway.")
 @json_option
-def tags(picture: str, library: str | None, as_json: bool) -> None:
-    """Show what a picture shows, and how strongly: things, colours, dates, and words of your own.
+def tags(picture: str, library: str | None, as_all: bool, as_json: bool) -> None:
+    """Show what a picture shows, and how strongly: things, words of your own, dates, colours.
 
     PICTURE is a path, or id: and the id of a picture of the library. One that is not in the library is looked
-    at, and not kept. Marked with # are the tags that --where and findalike facets know.
+    at, and not kept. Marked with # are the tags that --where and findalike facets know; of what is weaker,
+    five of each bank are shown.
     """
     with _library_or_none(library) as opened:
         found = opened.tags(picture)
     if as_json:
         _print_json([{**dataclasses.asdict(tag), "tag": tag.is_filtered} for tag in found])
         return
-    _print_bars(list(_tag_bars(found)))
+    shown = found if as_all else list(_strong(found))
+    _print_bars(list(_tag_bars(shown)), ("bank", "#", "tag", "sure"))
+    if sys.stdout.isatty() and found:
+        hidden = number(len(found) - len(shown), "weaker one")
+        left_out = f" Left out: {hidden}; to see all: --all" if len(found) > len(shown) else ""
+        say(f"# marks the tags that --where and findalike facets know.{left_out}")
     filtered = [tag for tag in found if tag.is_filtered]
     if not found:
         say("Nothing that has a name here was seen in the picture.")
@@ -65,6 +85,16 @@ def _library_or_none(library: str | None) -> Library:
         if library is not None:
             raise
         return findalike.open(IN_MEMORY)
+
+
+def _strong(found: Sequence[Tag]) -> Iterator[Tag]:
+    """The tags, and of each bank a few weaker ones."""
+    for _, several in groupby(found, key=lambda tag: tag.bank):
+        weaker = 0
+        for tag in several:
+            weaker += not tag.is_filtered
+            if tag.is_filtered or weaker <= WEAKER:
+                yield tag
 
 
 def _tag_bars(found: Sequence[Tag]) -> Iterator[Bar]:
@@ -98,7 +128,7 @@ def _quoted(tag: str) -> str:
 Examples:
   findalike facets
   findalike facets color year
-  findalike facets tag --where "year >= 2019" -n 50"""
+  findalike facets month --where "taken >= 2019" -n 50"""
 )
 @click.argument("columns", nargs=-1, metavar="[COLUMN]...")
 @library_option
@@ -107,26 +137,47 @@ Examples:
     "-n", "most", type=click.IntRange(1), default=20, show_default=True, help="Values of each column."
 )
 @json_option
-def facets(
-    columns: tuple[str, ...], library: str | None, where: str | None, most: int, as_json: bool
-) -> None:
+def facets(columns: tuple[str, ...], library: str | None, where: str | None, most: int, as_json: bool) -> int:
     """Count the values of columns: how many pictures are red, of 2019, or tagged dog.
 
-    Without a COLUMN: the tags, and which columns there are.
+    Dates and times count by year. Where no column has the name, year and month (2019-05) are those of the
+    library's date: taken, else its first column of dates. Without a COLUMN: the tags, and which columns there
+    are.
     """
     with findalike.open(library, "r") as opened:
-        found = {column: opened.facets(column, where, most) for column in columns or ("tag",)}
-        known = opened.store.columns()
+        known = countable(opened.store.columns())
+        passes = where and parse_filter(where, opened.store.columns())
+        there = [column for column in columns or ("tag",) if column in known]
+        found = {column: opened.facets(column, where, most) for column in there}
+        unknown = list(_unknown(opened, [column for column in columns if column not in known]))
+        missed = unknown_tags(opened.store, passes) if passes and not any(found.values()) else {}
     if as_json:
         _print_json({name: [_count(*pair) for pair in pairs] for name, pairs in found.items()})
-        return
+    else:
+        _print_facets(found)
+    say_missed(missed)
+    if not columns and not as_json:
+        say(f"Columns: {printable(', '.join(known))}. To count one: findalike facets COLUMN")
+    for sentence in unknown:
+        say(f"findalike: {printable(sentence)}")
+    return WRONG_USAGE if unknown else DONE
+
+
+def _unknown(library: Library, columns: Sequence[str]) -> Iterator[str]:
+    """What is to be said of columns that are not there."""
+    for column in columns:
+        try:
+            library.facets(column)
+        except QueryError as error:
+            yield str(error)
+
+
+def _print_facets(found: Mapping[str, Sequence[tuple[Value, int]]]) -> None:
     for name, pairs in found.items():
         top = max((count for _, count in pairs), default=1)
         _print_bars([Bar((name, _shown(v)), count / top, f"{count:,}") for v, count in pairs])
         if not pairs:
             say(f"No picture has a value of {printable(name)}.")
-    if not columns:
-        say(f"Columns: {printable(', '.join(known))}. To count one: findalike facets COLUMN")
 
 
 def _count(value: Value, count: int) -> dict[str, Any]:
@@ -153,7 +204,7 @@ def words(term: str, library: str | None, as_json: bool) -> None:
     First what it names, with what is broader and narrower: these are tags, and the number is that of the
     pictures tagged so. Then what means nearly the same: of a word that is no tag, the number is that of the
     pictures that a search for it would find by their looks, with a score of 0.3 or more. For a word that
-    nothing knows: those that are spelled like it.
+    nothing knows: those that are spelled like it. Last come words that would find nothing, five at most.
     """
     with findalike.open(library, "r") as opened:
         found = opened.words(term)
@@ -161,7 +212,7 @@ def words(term: str, library: str | None, as_json: bool) -> None:
         _print_json([dataclasses.asdict(word) for word in found])
         return
     top = max((word.pictures for word in found), default=1) or 1
-    _print_bars([_word_bar(word, top) for word in found])
+    _print_bars([_word_bar(word, top) for word in found], ("", "word", "pictures"))
     spelled = [word.word for word in found if word.relation == "spelled like"]
     if not found:
         say(f"Nothing here knows {printable(term)!r}, and nothing is spelled like it. {ENGLISH}")
@@ -200,10 +251,11 @@ def tag(
 ) -> int:  # fmt: skip
     """Tag every picture with words of your own.
 
-    A line of FILE is a word or phrase; after `name:` come other words that mean the same, parted by commas;
-    lines that begin with # are passed over. Each picture is scored against each line, as by a search for it,
-    and what reaches the least confidence is a tag for --where, findalike facets and searches. The same again
-    replaces what was there, and costs little: run it after findalike index, which does not do it.
+    A line of FILE is a word or phrase; after `name:`, or after the first comma, come other words that mean
+    the same, parted by commas; lines that begin with # are passed over. Each picture is scored against each
+    line, as by a search for it, and what reaches the least confidence is a tag for --where, findalike facets
+    and searches. The same again replaces what was there, and costs little: run it after findalike index,
+    which does not do it.
 
     Exits with 3 when words of the file are not known and were left out.
     """
@@ -270,9 +322,10 @@ def _print_json(values: object) -> None:
     click.echo(json.dumps(values, ensure_ascii=False, indent=1))
 
 
-def _print_bars(several: Sequence[Bar]) -> None:
+def _print_bars(several: Sequence[Bar], titles: Sequence[str] = ()) -> None:
+    """`titles` stand above them on a terminal."""
     if sys.stdout.isatty() and several:
         out = console()
-        out.print(bars(several, out))
+        out.print(bars(several, out, titles))
     else:
         click.echo(lines(several), nl=False)

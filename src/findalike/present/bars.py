@@ -30,12 +30,15 @@ def lines(several: Sequence[Bar]) -> str:
     return "".join("\t".join(map(printable, row)) + "\n" for row in cells)
 
 
-def bars(several: Sequence[Bar], console: Console) -> Table:
-    """A table; what repeats the first word of the row above is left out."""
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for place in range(len(several[0].words) if several else 0):
-        grid.add_column(style="dim" if place == 0 and len(several[0].words) > 1 else "", no_wrap=True)
-    grid.add_column(justify="right", no_wrap=True)
+def bars(several: Sequence[Bar], console: Console, titles: Sequence[str] = ()) -> Table:
+    """A table; what repeats the first word of the row above is left out. `titles` are those of the words and
+    of the number."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(titles), header_style="dim")
+    width = len(several[0].words) if several else 0
+    titles = titles or [""] * (width + 1)
+    for place in range(width):
+        grid.add_column(titles[place], style="dim" if place == 0 and width > 1 else "", no_wrap=True)
+    grid.add_column(titles[width], justify="right", no_wrap=True)
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(style="dim")
     firsts = [None, *(each.words[0] for each in several)]

@@ -29,9 +29,9 @@ SAMPLE = 4_000
 STALE = 0.05
 """The share by which a library grows or shrinks before its mean is taken again."""
 
-TESTIMONY = 6.0
-"""What full evidence for all that a text names counts, in standard deviations: as much as a picture that
-fits the meaning of its words better than any other of a hundred million."""
+TESTIMONY = 8.0
+"""What full evidence for all that a text names counts, in standard deviations: more than any meaning does, of
+which the best of a million pictures has five."""
 
 CONCEPTS = "concepts"
 """The space that reasons of evidence name."""
@@ -39,7 +39,7 @@ CONCEPTS = "concepts"
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
 
-WORDED = ((0.0, 0.0), (2.8, 0.3), (4.5, 0.5), (6.2, 0.7), (7.5, 0.85), (9.0, 0.95), (12.0, 1.0))
+WORDED = ((0.0, 0.0), (2.8, 0.3), (4.5, 0.5), (7.0, 0.7), (9.0, 0.85), (11.0, 0.95), (14.0, 1.0))
 """From standard deviations above chance to the score of words: see `docs/scores.md`."""
 
 

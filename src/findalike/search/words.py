@@ -21,7 +21,7 @@ from findalike.words.lexicon import Words, lexicon, tokens
 LONGEST = 5_000
 """Characters that a text may have: the longest caption has some hundred."""
 
-FAINT = 0.05
+FAINT = 0.03
 """Evidence grows with the logarithm from here on: doubling it says nearly the same, wherever it starts."""
 
 KIN = (0.03, 0.01)

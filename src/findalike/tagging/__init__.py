@@ -3,9 +3,11 @@
 tags(...)     what a picture shows, by bank, and how strongly
 tag(...)      a bank of the user's own words, each picture scored against each of them
 untag(...)    forget such a bank
+facets(...)   how many pictures have each value of a column
 words(...)    what a text names, what is near it, and how many pictures show that
 """
 
+from findalike.tagging.facets import countable, facets, unknown_tags
 from findalike.tagging.neighbours import Word, words
 from findalike.tagging.shown import CLASSIFIER, Tag, tags
 from findalike.tagging.tables import vocabularies
@@ -21,8 +23,11 @@ __all__ = [
     "Vocabulary",
     "Watch",
     "Word",
+    "countable",
+    "facets",
     "tag",
     "tags",
+    "unknown_tags",
     "untag",
     "vocabularies",
     "words",

@@ -25,11 +25,14 @@ from findalike.words.lexicon import singulars, tokens
 
 Relation = Literal["named", "broader", "narrower", "near", "spelled like"]
 
-Related = Callable[[Bank, int, NDArray[np.int64]], list[int]]
-"""From a concept of a bank to others of it, given how many pictures have each."""
+Related = Callable[[Bank, int], list[int]]
+"""From a concept of a bank to others of it."""
 
 NARROWER = 8
 NEAR = 12
+
+MOST_OF_NOTHING = 5
+"""Words that would find no picture: some of them, since they say that something is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,14 @@ class Word:
 
 
 def words(store: Store, space: Space, shelf: Shelf, text: str) -> list[Word]:
-    """What a text names and what is near it. For a word that nothing knows, those spelled like it.
-    Raises QueryError for a text without words, or of endless length."""
+    """What a text names and what is near it; last come a few that would find no picture. For a word that
+    nothing knows, those spelled like it. Raises QueryError for a text without words, or of endless length."""
     counted = _Counted(store, space, shelf)
     found = [*_named(shelf, counted, checked(text)), *_spelled(space, shelf, counted, text)]
     taken = {_folded(each.word) for each in found} | {_folded(text)}
-    return [*found, *(each for each in _near(space, shelf, counted, text) if _folded(each.word) not in taken)]
+    found += [each for each in _near(space, shelf, counted, text) if _folded(each.word) not in taken]
+    nothing = [each for each in found if not each.pictures]
+    return [each for each in found if each.pictures] + nothing[:MOST_OF_NOTHING]
 
 
 class _Counted:
@@ -91,21 +96,21 @@ def _named(shelf: Shelf, counted: _Counted, text: str) -> Iterator[Word]:
         for number in numbers
     ]
     relations: list[tuple[Relation, Related]] = [
-        ("named", lambda bank, number, counts: [number]),
+        ("named", lambda bank, number: [number]),
         ("broader", _broader),
-        ("narrower", _narrower),
+        ("narrower", lambda bank, number: _narrower(bank, number, counted.tagged[bank.name])),
     ]
     for relation, related in relations:
         several: dict[tuple[str, int], None] = {}
         for name, number in concepts:
             bank = shelf.tables[name][0]
-            several.update({(name, n): None for n in related(bank, number, counted.tagged[name])})
+            several.update({(name, n): None for n in related(bank, number)})
         for name, number in several:
             concept = shelf.tables[name][0].concepts[number]
             yield Word(concept.name, relation, int(counted.tagged[name][number]), name)
 
 
-def _broader(bank: Bank, number: int, counts: NDArray[np.int64]) -> list[int]:
+def _broader(bank: Bank, number: int) -> list[int]:
     wanted = bank.concepts[number].broader
     places = {concept.name: place for place, concept in enumerate(bank.concepts) if concept.name in wanted}
     return [places[name] for name in wanted]
@@ -159,7 +164,7 @@ def _meant(shelf: Shelf, word: str) -> object:
 def _shown(shelf: Shelf, counted: _Counted) -> Iterator[str]:
     for name, (bank, _) in shelf.tables.items():
         for number in np.flatnonzero(counted.tagged[name]):
-            yield from bank.concepts[number].words[:1]
+            yield from map(str.lower, bank.concepts[number].words[:1])
 
 
 def _counted_words(

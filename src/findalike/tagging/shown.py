@@ -23,6 +23,9 @@ from findalike.words.banks import TAG_FROM, observed, observers
 CLASSIFIER = catalog.EFFICIENTNET_LITE0[:1]
 """The card of what looks at a picture where no encoder of the library knows classes."""
 
+_ORDER = {"classes": 0, "dates": 2, "appearance": 3}
+"""Of banks; those of the user, and of other packages, come after the classes."""
+
 _SMALL = 32
 """The side to which a picture is decoded when only its metadata is wanted: the least work."""
 
@@ -67,9 +70,10 @@ def _kept(store: Store, asset_id: str) -> dict[str, Evidence]:
 
 
 def _named(banks: Mapping[str, Bank], evidence: Mapping[str, Evidence]) -> list[Tag]:
-    """Of equally sure ones the narrower comes first, as in the tags that filters see."""
+    """What the picture shows first, its looks last. Of equally sure ones the narrower comes first, as in the
+    tags that filters see."""
     found = []
-    for name, bank in banks.items():
+    for name, bank in sorted(banks.items(), key=lambda pair: _ORDER.get(pair[0], 1)):
         sure = sorted(
             evidence.get(name, {}).items(),
             key=lambda pair: (-round(pair[1], 2), -len(bank.concepts[pair[0]].broader), pair[0]),

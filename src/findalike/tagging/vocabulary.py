@@ -1,7 +1,7 @@
 """A vocabulary: the words of one's own that pictures are to be tagged with.
 
-A file has one word or phrase a line. `name: word, word` gives other words that mean the same; lines that
-begin with # and empty ones are passed over.
+A file has one word or phrase a line. `name: word, word`, or `name, word, word`, gives other words that mean
+the same; lines that begin with # and empty ones are passed over.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _entries(lines: Iterable[tuple[int, str]], where: str) -> tuple[Entry, ...]:
 
 
 def _entry(text: str, where: str) -> Entry:
-    name, _, others = text.partition(":")
+    name, _, others = text.partition(":" if ":" in text else ",")
     name = name.strip()
     if not tokens(name) or not name.isprintable():
         raise UsageError(f"{where}: {text[:40]!r} names no word; write a word, a phrase, or name: word, word")

@@ -225,7 +225,29 @@ def _singular(phrase: Sequence[str]) -> Iterator[tuple[str, ...]]:
             yield (*(list(singulars(token))[-1] for token in phrase[:-1]), last)
 
 
+_MASS = frozenset({
+    "alcohol", "armour", "beekeeping", "bedding", "beer", "bread", "broccoli", "camping", "carbonara",
+    "care", "christmas", "cleaning", "clothing", "coffee", "consomme", "coral", "corn", "cream", "dough",
+    "eggnog", "energy", "equipment", "fire", "fishing", "food", "football", "furniture", "gear", "golf",
+    "guacamole", "halloween", "hay", "hockey", "jewellery", "lighting", "mail", "meat", "metalwork",
+    "military", "money", "nature", "outdoors", "packaging", "paper", "parachuting", "pasta", "powder",
+    "racing", "rapeseed", "religion", "sauce", "shopping", "snow", "soup", "space", "spray", "stationery",
+    "sunscreen", "swine", "tea", "tennis", "text", "transport", "underwater", "velvet", "water", "wine",
+    "wool",
+})  # fmt: skip
+"""Last words of what is counted by no number: a golf club, but golf."""
+
+_MASS_ENDINGS = ("wear", "ware", "graphy")
+_SINGULAR_ENDINGS = ("ss", "us", "is", "patas", "tops", "-woods", "Pyrenees", "Flandres")
+
+
 def _with_article(name: str) -> str:
-    if name.endswith("s") and not name.endswith("ss"):
+    """A name with its article, which what is said in the plural, or of no number, has not."""
+    last = name.lower().split()[-1]
+    is_plural = last.endswith("s") and not name.endswith(_SINGULAR_ENDINGS)
+    is_mass = (last in _MASS and " of " not in name) or last.endswith(_MASS_ENDINGS)
+    if is_plural or is_mass or name in ("mashed potato", "art and craft"):
         return name
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    spoken = name.lower().removeprefix("h") if name.startswith("hour") else name.lower()
+    vowel = spoken[0] in "aeiou" and not spoken.startswith(("uni", "euro"))
+    return f"{'an' if vowel else 'a'} {name}"
