@@ -337,8 +337,10 @@ def test_a_query_as_json_goes_out_and_in(cli: Cli, filled: Path, album: Path, tm
         "search", "--query", "-", "-k", "1", "--offset", "1", "--json", stdin=shown.stdout, library=filled
     )
     assert json.loads(one.stdout)[0]["asset"] == json.loads(expected)[1]["asset"]
-    changed = cli("search", "--query", "-", "dog", "--minus", "cat", "--where", "size > 1", "--diverse",
-                  "--encoder", "efficientnet-lite0", "--show-query", stdin=shown.stdout, library=filled)  # fmt: skip
+    options = ("--minus", "cat", "--where", "size > 1", "--encoder", "efficientnet-lite0", "--diverse")
+    changed = cli(
+        "search", "--query", "-", "dog", *options, "--show-query", stdin=shown.stdout, library=filled
+    )
     assert json.loads(changed.stdout) == query | {
         "terms": [{"text": "dog", "weight": 1.0}, {"text": "cat", "weight": -1.0}],
         "where": "size > 1",
@@ -435,7 +437,7 @@ def test_tags(cli: Cli, filled: Path, album: Path, tmp_path: Path) -> None:
     weaker = [tag for tag in found if not tag["tag"] and tag["bank"] == "classes"]
     assert [row[2] for row in rows if row[:2] == ["classes", ""]] == [tag["name"] for tag in weaker[:5]]
     every = cli("tags", album / "chelsea.jpg", "--all", library=filled).stdout.splitlines()
-    assert len(every) == len(found) > len(rows)
+    assert len(every) == len(found) >= len(rows)
     shutil.copy(album / "chelsea.jpg", tmp_path / "mine.jpg")
     run = cli("tags", tmp_path / "mine.jpg", FINDALIKE_LIBRARY=str(tmp_path / "none"))
     assert "classes\t#\tcat\t" in run.stdout

@@ -295,5 +295,5 @@ def test_arguments_of_other_types_are_refused(
 
 
 def test_a_term_of_a_file_that_is_not_there_says_so(shelf: findalike.Library, album: Path) -> None:
-    with pytest.raises(QueryError, match="none.jpg: there is no such file"):
+    with pytest.raises(QueryError, match=r"none\.jpg: there is no such file"):
         shelf.search(findalike.Term(str(album / "none.jpg")))
