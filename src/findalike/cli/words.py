@@ -212,7 +212,7 @@ def words(term: str, library: str | None, as_json: bool) -> None:
         _print_json([dataclasses.asdict(word) for word in found])
         return
     top = max((word.pictures for word in found), default=1) or 1
-    _print_bars([_word_bar(word, top) for word in found], ("", "word", "pictures"))
+    _print_bars([_word_bar(word, top) for word in found], ("relation", "word", "pictures"))
     spelled = [word.word for word in found if word.relation == "spelled like"]
     if not found:
         say(f"Nothing here knows {printable(term)!r}, and nothing is spelled like it. {ENGLISH}")
