@@ -29,8 +29,8 @@ UNKNOWN = 0
 """The number of the token that stands for every word outside the table."""
 
 COMMON = 8_000
-"""So many words, the commonest, may be named as neighbours of others: of rarer ones the table knows too little
-to put them beside a word (gondola: gossamer)."""
+"""So many words, the commonest, may be named as neighbours of others: of rarer ones the table knows too
+little to put them beside a word (gondola: gossamer)."""
 
 EXACT = 64
 """Of the pictures that a text is compared with, so many get the exact affinity."""
