@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import findalike
+from findalike import search
 from findalike.errors import QueryError
 from findalike.query import Query, Term, from_json, to_json
 from findalike.search.space import TESTIMONY
@@ -100,6 +101,17 @@ def test_a_name_is_found_where_the_pixels_say_nothing(shelf: findalike.Library) 
     assert any(reason.space == "texts" for reason in hits[0].reasons)
 
 
+def test_a_name_with_a_typo_is_found_and_said_to_be_so(shelf: findalike.Library) -> None:
+    hits = shelf.search(text="chelsae")
+    assert names(hits)[0] == "chelsea"
+    assert "'chelsea'" in hits.notes[0]
+
+
+def test_what_all_names_hold_and_numbers_tell_nothing(shelf: findalike.Library, album: Path) -> None:
+    for text in (album.name, "a 9"):
+        assert all(reason.space != "texts" for hit in shelf.search(text=text) for reason in hit.reasons)
+
+
 def test_words_to_look_away_from(numbered) -> None:
     library, true = numbered
     hits = library.search(Term("cat", "text", weight=-1.0))
@@ -182,6 +194,20 @@ def test_pages_join_to_the_whole(numbered) -> None:
         assert by_cursor == whole
 
 
+def test_pages_join_where_a_page_needs_a_deeper_ranking(numbered, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "DEPTHS", (3, 6, 50))
+    library, true = numbered
+    query = Query((Term("a cat on the grass", "text"), Term("coffee", "text", weight=0.3)), k=10)
+    whole = true(library.search(query))
+    assert sorted(whole) == sorted(set(whole))
+    assert len(whole) == 10
+    for size in (1, 2, 4):
+        pages = [
+            n for at in range(0, 10, size) for n in true(library.search(replace(query, k=size, offset=at)))
+        ]
+        assert pages == whole
+
+
 def test_a_cursor_goes_on_after_its_hit_although_pictures_came(tmp_path: Path, album: Path) -> None:
     folder = tmp_path / "p"
     folder.mkdir()
@@ -239,6 +265,8 @@ def test_an_unknown_focus_names_known_words(numbered, photo) -> None:
     library, _ = numbered
     with pytest.raises(QueryError, match=r"'caat' is nothing that can be told apart.*cat"):
         library.search(photo("chelsea"), focus="caat")
+    assert "no elephant is seen" in library.search(photo("coffee"), focus="elephant").notes[0]
+    assert not library.search(photo("chelsea"), focus="cat").notes
     with pytest.raises(QueryError, match="a focus is of one picture"):
         library.search(text="cat", focus="cat")
 
@@ -323,6 +351,7 @@ def test_what_is_called_so_is_meant_first() -> None:
         ("   ", "expected some text"),
         ("😀🎉", "holds no word to look for"),
         ("?!…", "holds no word to look for"),
+        ("the picture of a", "holds no word to look for"),
         ("word " * 20_000, "100,000 characters, but at most 5,000"),
     ],
 )
