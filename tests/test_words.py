@@ -116,6 +116,7 @@ def test_words_to_look_away_from(numbered) -> None:
     library, true = numbered
     hits = library.search(Term("cat", "text", weight=-1.0))
     assert true(hits)[-1] == "chelsea"
+    assert hits[0].score > 0.9 > hits[-1].score
     both = library.search(Term("coffee", "text"), Term("cat", "text", weight=-1.0))
     assert true(both)[0] == "coffee"
 

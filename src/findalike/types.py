@@ -144,7 +144,7 @@ Evidence = Mapping[int, float]
 """How strongly a picture shows concepts of a bank: their numbers, with weights above 0 and at most 1."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EvidenceTable:
     """The evidence of all pictures for one bank, as a sparse matrix of rows (CSR): picture `i` shows
     `concepts[starts[i]:starts[i + 1]]` (int32) with `weights` (float32) of the same places."""

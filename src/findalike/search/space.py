@@ -162,9 +162,7 @@ class Space:
         verdicts = [self._verdict(s, vectors, told) for s, told in zip(seen, evidence, strict=True)]
         weights = np.array([s.term.weight for s in seen])
         value = weights @ np.stack([verdict.value for verdict in verdicts])
-        score = (
-            weights @ np.stack([verdict.score for verdict in verdicts]) / (weights[weights > 0].sum() or 1.0)
-        )
+        score = _mean_score(weights, np.stack([verdict.score for verdict in verdicts]))
         similarity = np.max([verdict.similarity for verdict in verdicts], axis=0)
         return [
             Candidate(
