@@ -28,7 +28,8 @@ SPACE = "efficientnet-lite0@1-int8"
 def on_terminal(
     *args: object, stop_at: bytes = b"", seconds: float = 60, **environment: str
 ) -> tuple[int, str]:
-    """Run the program on a terminal of 100 columns; at the first sight of `stop_at` press ctrl-C."""
+    """Run the program on a terminal of 100 columns; at the first sight of `stop_at` press ctrl-C, and again
+    after a while, as people do: one signal is lost when it comes while Python cleans up an object."""
     master, slave = pty.openpty()
     env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"} | environment
     child = subprocess.Popen(
@@ -36,7 +37,7 @@ def on_terminal(
         start_new_session=True, preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
     )  # fmt: skip
     os.close(slave)
-    seen, until = b"", time.monotonic() + seconds
+    seen, until, pressed = b"", time.monotonic() + seconds, 0.0
     while time.monotonic() < until:
         if select.select([master], [], [], 0.1)[0]:
             try:
@@ -46,9 +47,9 @@ def on_terminal(
             if not data:
                 break
             seen += data
-            if stop_at and stop_at in seen:
-                os.write(master, b"\x03")
-                stop_at = b""
+        if (stop_at and stop_at in seen) or (pressed and time.monotonic() - pressed > 15):
+            os.write(master, b"\x03")
+            stop_at, pressed = b"", time.monotonic()
     code = child.wait(10)
     os.close(master)
     return code, seen.decode("utf-8", "replace")
