@@ -38,8 +38,8 @@ CATEGORIES = (
     "machine", "jewellery", "lamp", "crustacean", "frog", "hound", "terrier", "water bird", "wild animal",
     "clock", "shop", "sea animal", "cup",
 )  # fmt: skip
-"""Chosen for what people ask for, not by results. Which pictures they ask for says the tree of the lexicon; those that no
-picture of the set belongs to are left out."""
+"""Chosen for what people ask for, not by results. Which pictures they ask for says the tree of the lexicon;
+those that no picture of the set belongs to are left out."""
 
 Rank = Callable[[str], Sequence[str]]
 """The paths of a set in the order in which a text finds them."""

@@ -29,7 +29,7 @@ def on_terminal(
     *args: object, stop_at: bytes = b"", seconds: float = 60, **environment: str
 ) -> tuple[int, str]:
     """Run the program on a terminal of 100 columns; at the first sight of `stop_at` press ctrl-C, and again
-    after a while, as people do: one signal is lost when it comes while Python cleans up an object."""
+    after a while, as people do when nothing happens."""
     master, slave = pty.openpty()
     env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"} | environment
     child = subprocess.Popen(
