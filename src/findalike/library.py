@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import filelock
 
-from findalike import decode, ingest, plugins, sources, tagging
+from findalike import decode, ingest, plugins, sources, tagging, timing
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
@@ -41,7 +41,7 @@ from findalike.search.words import Shelves
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.tagging import Tag, Tagged, Vocabulary, Word
-from findalike.types import Asset, Box, Card, Failure, Value
+from findalike.types import Asset, Box, Card, Failure, Metadata, Value
 from findalike.words import banks
 
 Path_ = str | os.PathLike[str]
@@ -292,7 +292,8 @@ class Library:
 
     def _answer(self, query: Query) -> Hits:
         query = replace(query, terms=tuple(self._there(term) for term in query.terms))
-        return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
+        with timing.stage("rank"):
+            return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
 
     def _there(self, term: Term) -> Term:
         """The term; of a path where nothing is, the library's picture of that path. Raises QueryError."""
@@ -346,6 +347,32 @@ class Library:
         """Forget a vocabulary and its tags; returns how many pictures had one. Raises UsageError."""
         with self._writing(0):
             return tagging.untag(self.store, name)
+
+    def labels(self, asset_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The labels of assets, of those that have any."""
+        return tagging.labels(self.store, asset_ids)
+
+    def edit(
+        self,
+        asset_ids: Iterable[str],
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        wait: float = 0,
+    ) -> int:
+        """Put labels on assets, take others off, and set metadata, where None takes a value away; returns
+        how many there are. Labels and metadata of one's own stay when the file changes. Raises UsageError for
+        an id that is none of the library's, and for a value of another kind than its column."""
+        ids = list(dict.fromkeys(asset_ids))
+        with self._writing(wait):
+            assets = self.store.get(ids)
+            if unknown := next((i for i in ids if i not in assets), None):
+                raise UsageError(f"no picture of the library has the id {unknown!r}")
+            if metadata:
+                self.store.update([replace(a, metadata={**a.metadata, **metadata}) for a in assets.values()])
+            if add or remove:
+                tagging.label(self.store, ids, add, remove)
+        return len(ids)
 
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""

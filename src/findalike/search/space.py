@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from findalike import timing
 from findalike.encode import calibration
 from findalike.encode.base import TextEncoder, WordEncoder, unit
 from findalike.query import Filter
@@ -132,7 +133,8 @@ class Space:
         """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
         asked = k + len(own)
         while True:
-            rows = self.store.nearest(self.card.space, vector, asked, where)
+            with timing.stage("nearest"):
+                rows = self.store.nearest(self.card.space, vector, asked, where)
             best = list(best_parts(rows, own))[:k]
             if len(best) == k or len(rows) < asked:
                 return best

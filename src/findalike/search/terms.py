@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from findalike import decode, pixels, plugins, sources
+from findalike import decode, pixels, plugins, sources, timing
 from findalike import uri as uris
 from findalike.encode.base import Encoder, TextEncoder, encode, short_side
 from findalike.errors import LibraryMismatch, QueryError, ReadError
@@ -64,11 +64,11 @@ class Looker:
                 return Seen(term, whole[0].vector, asset)
         picture = self.picture(term, asset)
         if term.focus is None:
-            return Seen(
-                term, encode(self.encoder(), [self._part(picture, term.box)])[0], asset, picture, term.box
-            )
-        part = _cropped(picture, term.box)
-        vector, box, seen = self._focused(part, term.focus)
+            with timing.stage("encode"):
+                vector = encode(self.encoder(), [self._part(picture, term.box)])[0]
+            return Seen(term, vector, asset, picture, term.box)
+        with timing.stage("encode"):
+            vector, box, seen = self._focused(_cropped(picture, term.box), term.focus)
         lost = f"no {term.focus} is seen in {term.label}; what is most like one there was looked for"
         return Seen(term, vector, asset, picture, _within(box, term.box), "" if seen else lost)
 
@@ -104,9 +104,10 @@ class Looker:
             array = cast(Pixels, term.what)
             return Picture(array, origin, array.shape[1], array.shape[0])
         try:
-            data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
-            side = None if term.box else FOCUS_SIDE if term.focus else short_side([self.card])
-            decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
+            with timing.stage("decode"):
+                data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
+                side = None if term.box else FOCUS_SIDE if term.focus else short_side([self.card])
+                decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
         except ReadError as error:
             name = asset.uri if asset else term.label
             raise QueryError(f"{name}: {error}") from error
@@ -130,7 +131,8 @@ class Looker:
         encoder = self.text_encoder()
         if encoder is None:
             return np.zeros(self.card.dim, np.float32)
-        direction: Vector = encoder.encode_texts([cast(str, term.what)])[0]
+        with timing.stage("encode"):
+            direction: Vector = encoder.encode_texts([cast(str, term.what)])[0]
         return direction
 
     def _focused(self, picture: Picture, focus: str) -> tuple[Vector, Box | None, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from findalike import timing
 from findalike.query import Filter, Term
 from findalike.search.space import Candidate, Space
 from findalike.search.words import Shelf
@@ -47,11 +48,12 @@ class Texts:
         self, terms: Sequence[Term], depth: int, where: Filter | None, own: frozenset[str]
     ) -> list[list[Candidate]]:
         """One for each text that is looked for: a text to look away from finds nothing by itself."""
-        return [
-            self._ranking(term, depth, where, own)
-            for term in terms
-            if term.kind == "text" and term.weight > 0
-        ]
+        with timing.stage("texts"):
+            return [
+                self._ranking(term, depth, where, own)
+                for term in terms
+                if term.kind == "text" and term.weight > 0
+            ]
 
     def _ranking(self, term: Term, depth: int, where: Filter | None, own: frozenset[str]) -> list[Candidate]:
         units = self._units(str(term.what))

@@ -30,6 +30,12 @@ def shelved(bank: Bank) -> Shelved:
     return Shelved(bank, f"evidence_{uuid.uuid4().hex}")
 
 
+def grows(before: Bank, now: Bank) -> bool:
+    """Whether a bank is another with concepts put at its end, so that evidence for the other holds for it."""
+    same = (before.name, before.revision) == (now.name, now.revision)
+    return same and now.concepts[: len(before.concepts)] == before.concepts
+
+
 def read(library: Path) -> dict[str, Shelved]:
     """The banks by name; none when there is no file. Raises LibraryError when it is damaged."""
     path = library / NAME

@@ -90,8 +90,9 @@ class Store(Protocol):
         ...
 
     def add_bank(self, bank: Bank) -> None:
-        """Make room for a bank. The same bank again changes nothing; one of the same name with another
-        revision or other concepts takes its place, and the evidence of the old one goes."""
+        """Make room for a bank. The same bank again changes nothing, and one that has more concepts at its
+        end keeps the evidence; any other of the same name takes its place, and the evidence of the old one
+        goes."""
         ...
 
     def remove_bank(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,12 @@ class LanceBanks:
         return {name: one.bank for name, one in self._shelved().items()}
 
     def add(self, bank: Bank) -> None:
-        one = banks.shelved(bank)
-        self._tables.create(one.table, lance_records.EVIDENCE)
+        known = self._shelved().get(bank.name)
+        if known and banks.grows(known.bank, bank):
+            one = replace(known, bank=bank)
+        else:
+            one = banks.shelved(bank)
+            self._tables.create(one.table, lance_records.EVIDENCE)
         banks.write(self._library, self._shelved() | {bank.name: one})
         self.drop_strays()
 

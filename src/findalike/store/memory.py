@@ -65,9 +65,11 @@ class MemoryStore:
         return dict(self._banks)
 
     def add_bank(self, bank: Bank) -> None:
-        if self._banks.get(bank.name) != bank:
-            self._banks[bank.name], self._evidence[bank.name] = bank, {}
+        known = self._banks.get(bank.name)
+        if known is None or not banks.grows(known, bank):
+            self._evidence[bank.name] = {}
             self._tables = {}
+        self._banks[bank.name] = bank
 
     def remove_bank(self, name: str) -> None:
         for by_name in (self._banks, self._evidence, self._tables):

@@ -4,10 +4,12 @@ tags(...)     what a picture shows, by bank, and how strongly
 tag(...)      a bank of the user's own words, each picture scored against each of them
 untag(...)    forget such a bank
 facets(...)   how many pictures have each value of a column
+label(...)    words that people put on pictures themselves
 words(...)    what a text names, what is near it, and how many pictures show that
 """
 
 from findalike.tagging.facets import countable, facets, unknown_tags
+from findalike.tagging.labels import label, labels
 from findalike.tagging.neighbours import Word, words
 from findalike.tagging.shown import CLASSIFIER, Tag, tags
 from findalike.tagging.tables import vocabularies
@@ -25,6 +27,8 @@ __all__ = [
     "Word",
     "countable",
     "facets",
+    "label",
+    "labels",
     "tag",
     "tags",
     "unknown_tags",

@@ -10,6 +10,9 @@ from findalike.store.base import Store
 from findalike.types import Evidence, EvidenceTable
 from findalike.words.banks import observers, tags_of
 
+LABELS = "labels"
+"""The bank of what people put on pictures themselves."""
+
 
 class Tables:
     """What a store knows for these banks, as it was at one moment."""
@@ -55,5 +58,5 @@ def own_banks() -> list[str]:
 
 
 def vocabularies(store: Store) -> list[str]:
-    """The names of a library's other banks: those of its users."""
-    return [name for name in store.banks() if name not in own_banks()]
+    """The names of the banks that users made of words of their own."""
+    return [name for name in store.banks() if name not in own_banks() and name != LABELS]

@@ -1,0 +1,329 @@
+"""What requests and answers look like: the models that make the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from findalike.query import MAX_K
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+BoxEdges = Annotated[
+    list[Share], Field(min_length=4, max_length=4, description="left, top, right, bottom in 0..1")
+]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+AssetId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+\Z")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+\Z")]
+Value = bool | int | Number | str | None
+
+
+class Asked(BaseModel):
+    """Of a request: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TermIn(Asked):
+    """One thing to look for, or with a negative weight to look away from. Exactly one of `text`, `id`,
+    `image`, `upload`, `url` and `vector` says what."""
+
+    text: Text | None = None
+    id: AssetId | None = Field(None, description="an asset of the library")
+    image: str | None = Field(None, description="a picture file in base64")
+    upload: Line | None = Field(None, description="the name of the part of a multipart request")
+    url: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
+        None, description="fetched by the server, where its operator allows it"
+    )
+    vector: Annotated[list[Number], Field(min_length=1, max_length=16_384)] | None = None
+    box: BoxEdges | None = Field(None, description="the part of the picture that counts")
+    focus: Line | None = Field(None, description="the thing in the picture that counts")
+    weight: Number | None = Field(1.0, description="any number but 0")
+
+
+class SearchIn(Asked):
+    """Terms to rank by, a filter to pass, both, or neither: then all pictures, by path."""
+
+    terms: list[TermIn] = []
+    where: Text | None = Field(None, examples=["year >= 2015 and tag = 'dog'"])
+    min_score: Share = 0.0
+    limit: Annotated[int, Field(ge=1, le=MAX_K)] = 40
+    cursor: Annotated[str, StringConstraints(max_length=4_000)] | None = Field(
+        None, description="goes on where an answer to this query ended"
+    )
+    encoder: Line | list[Line] | None = None
+    include_self: bool = False
+    diverse: Share = 0.0
+
+
+class Links(BaseModel):
+    self: str
+    thumbnail: str
+    content: str
+
+
+class AssetOut(BaseModel):
+    id: str
+    name: str
+    path: str
+    media: str
+    size: int
+    modified: datetime
+    width: int | None
+    height: int | None
+    tags: list[str]
+    labels: list[str]
+    metadata: dict[str, Any]
+    links: Links
+
+
+class Shown(BaseModel):
+    """What a picture shows, and how surely: above 0 and at most 1."""
+
+    bank: str
+    name: str
+    confidence: float
+
+
+class AssetDetail(AssetOut):
+    shown: list[Shown]
+
+
+class ReasonOut(BaseModel):
+    term: str
+    space: str
+    similarity: float | None
+    weight: float | None
+
+
+class HitOut(AssetOut):
+    rank: int
+    score: float | None
+    band: str
+    similarity: float | None
+    space: str
+    part: str
+    box: list[float]
+    time: float | None
+    reasons: list[ReasonOut]
+
+
+class Answer(BaseModel):
+    """`cursor` is null at the end; `ranked` is false where nothing was ranked by; times are in ms."""
+
+    hits: list[HitOut]
+    cursor: str | None
+    notes: list[str]
+    nothing_similar: bool
+    ranked: bool
+    timings: dict[str, float]
+
+
+class Assets(BaseModel):
+    assets: list[AssetOut]
+    cursor: str | None
+
+
+class LabelsIn(Asked):
+    add: Annotated[list[Label], Field(max_length=100)] = []
+    remove: Annotated[list[Label], Field(max_length=100)] = []
+
+
+class EditIn(Asked):
+    """Labels to put on and to take off; metadata to set, where null takes a value away."""
+
+    labels: LabelsIn | None = None
+    metadata: Annotated[dict[Line, Value], Field(max_length=100)] | None = None
+
+
+class EditManyIn(EditIn):
+    ids: Annotated[list[AssetId], Field(min_length=1, max_length=MAX_K)]
+
+
+class Edited(BaseModel):
+    changed: int
+
+
+class ExportIn(Asked):
+    ids: Annotated[list[AssetId], Field(min_length=1, max_length=MAX_K)]
+    format: Literal["csv", "json", "zip"] = "json"
+
+
+class FailureOut(BaseModel):
+    path: str
+    stage: str
+    error: str
+
+
+class UploadFailure(BaseModel):
+    name: str
+    stage: str
+    error: str
+
+
+class Uploaded(BaseModel):
+    assets: list[AssetOut]
+    failures: list[UploadFailure]
+
+
+class Failures(BaseModel):
+    failures: list[FailureOut]
+    cursor: str | None
+
+
+class JobIn(Asked):
+    folder: Line = Field(description="the id of a folder that `/v1/library` lists")
+    retry: bool = Field(False, description="look again into files that failed and have not changed")
+
+
+class ReportOut(BaseModel):
+    added: int
+    updated: int
+    encoded: int
+    moved: int
+    removed: int
+    unchanged: int
+    skipped: int
+    seconds: float
+
+
+class JobOut(BaseModel):
+    id: str
+    folder: str
+    path: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    phase: Literal["listing", "encoding", "sweeping"] | None
+    done: int
+    total: int
+    failed: int
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    error: str | None
+    report: ReportOut | None
+    failures: list[FailureOut]
+
+
+class Jobs(BaseModel):
+    jobs: list[JobOut]
+
+
+class Folder(BaseModel):
+    id: str
+    path: str
+
+
+class Can(BaseModel):
+    write: bool
+    index: bool
+    upload: bool
+    reveal: bool
+
+
+class LimitsOut(BaseModel):
+    body: int
+    pixels: int
+    terms: int
+    limit: int
+    seconds: float
+    urls: bool
+
+
+class Range(BaseModel):
+    """The first and the last value of the library's column of dates."""
+
+    column: str
+    first: datetime = Field(alias="from", serialization_alias="from")
+    last: datetime = Field(alias="to", serialization_alias="to")
+
+
+class SpaceOut(BaseModel):
+    space: str
+    name: str
+    rows: int
+    index: str
+
+
+class LibraryOut(BaseModel):
+    name: str
+    path: str
+    pictures: int
+    failures: int
+    spaces: list[SpaceOut]
+    columns: dict[str, str]
+    folders: list[Folder]
+    can: Can
+    limits: LimitsOut
+    range: Range | None
+    version: str
+
+
+class FacetValue(BaseModel):
+    value: bool | int | float | str
+    count: int
+
+
+class Facets(BaseModel):
+    column: str
+    values: list[FacetValue]
+
+
+class Counted(BaseModel):
+    tag: str
+    count: int
+
+
+class Tags(BaseModel):
+    """Of the whole library, or what one picture shows."""
+
+    tags: list[Counted] | None = None
+    shown: list[Shown] | None = None
+
+
+class WordOut(BaseModel):
+    word: str
+    relation: str
+    pictures: int
+    bank: str
+    similarity: float
+
+
+class Words(BaseModel):
+    text: str
+    words: list[WordOut]
+
+
+class EncoderOut(BaseModel):
+    name: str
+    space: str
+    dim: int
+    precision: str
+    modalities: list[str]
+    licence: str
+    source: str
+    in_library: bool
+
+
+class Encoders(BaseModel):
+    encoders: list[EncoderOut]
+
+
+class SessionIn(Asked):
+    token: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; `code` is stable, see docs/api.md."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
