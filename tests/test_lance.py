@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, UsageError
 from findalike.query import parse_filter
-from findalike.store import lance_index, lance_reader, lance_tables, lance_text, manifest
+from findalike.store import lance_index, lance_listing, lance_reader, lance_tables, lance_text, manifest
 from findalike.store.base import Batch
 from findalike.store.journal import Journal
 from findalike.store.lance import LanceStore
@@ -501,6 +501,41 @@ def test_evidence_is_asked_for_by_many_threads(library: Path) -> None:
         found = list(pool.map(lambda _: len(reader.full_text("dog", 99)), range(40)))
     assert {len(table.asset_ids) for table in tables} == {50}
     assert set(found) == {50}
+
+
+def test_listings_are_kept_until_assets_change(library: Path) -> None:
+    store, reader = made(library, range(9)), LanceStore(library)
+    filters = [None, *(parse_filter(f"size < {n}") for n in range(lance_listing.KEPT + 3))]
+    assert [len(reader.listing(where)) for where in filters] == [9, *range(9), 9, 9][: len(filters)]
+    last = reader.listing(filters[-1])
+    assert reader.listing(filters[-1]) is last
+    assert reader.listing() is not reader.listing(filters[1])
+    store.add_bank(BANK)
+    store.clear_failures(["/never"])
+    assert reader.listing(filters[-1]) is last
+    store.remove(["a3"])
+    assert len(reader.listing()) == 8
+    assert len(last) == 9
+
+
+def test_listings_are_asked_for_by_many_threads_beside_a_writer(library: Path) -> None:
+    store, reader = made(library, range(3)), LanceStore(library)
+    written = [3]
+
+    def ask(number: int) -> None:
+        least = written[0]
+        where = parse_filter("size >= 0") if number % 2 else None
+        assert len(reader.listing(where)) >= least
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, n) for n in range(200)]
+        for n in range(3, 20):
+            store.write(batch(range(n, n + 1)))
+            written[0] = n + 1
+            asked += [pool.submit(ask, n) for n in range(20)]
+        for one in asked:
+            one.result()
+    assert len(reader.listing()) == 20
 
 
 def test_a_reader_changes_no_bank(library: Path) -> None:

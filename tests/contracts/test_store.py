@@ -267,6 +267,53 @@ def test_failures_are_kept_once_for_each_uri(store: Store) -> None:
     assert list(store.failures()) == []
 
 
+def assert_listing(store: Store, where: Filter | None = None) -> None:
+    expected = sorted((a.uri, a.id) for a in store.assets(where))
+    found = store.listing(where)
+    assert list(found) == expected
+    assert len(found) == len(expected)
+    assert [found[n] for n in range(len(found))] == expected
+    for part in (slice(2, 5), slice(-3, None), slice(None, None, 3), slice(4, 1), slice(90, 99)):
+        assert list(found[part]) == expected[part]
+
+
+def test_a_listing_is_ordered_by_uri(store: Store) -> None:
+    assert list(store.listing()) == []
+    names = ["b", "B", "a b", "a", "ä", "日本", "\uf7e9", "🏔", "it's", "a/b", "A%", "ab", "\U0010ffff", "~"]
+    odd = [replace(asset(i, {"n": i}), uri=f"/p/{name}") for i, name in enumerate(names)]
+    twins = [replace(asset(50 - i), uri="/p/twin") for i in range(3)]
+    store.write(batch(odd + twins))
+    assert_listing(store)
+    assert_listing(store, parse_filter("n > 3"))
+    assert_listing(store, parse_filter("n > 99"))
+    with pytest.raises(IndexError):
+        store.listing()[len(names) + 3]
+
+
+def test_a_listing_follows_what_happens_to_assets(store: Store) -> None:
+    where = parse_filter("size < 1005")
+    store.write(batch([asset(i) for i in range(9)]))
+    assert [i for _, i in store.listing(where)] == [asset(i).id for i in range(5)]
+    store.write(batch([asset(3, uri="/zoo.jpg")]))
+    assert_listing(store)
+    store.update([replace(asset(0), size=5_000), asset(99)])
+    assert [i for _, i in store.listing(where)] == [asset(i).id for i in (1, 2, 4, 3)]
+    assert len(store.listing()) == 9
+    store.remove([asset(1).id])
+    store.optimize()
+    assert [i for _, i in store.listing(where)] == [asset(i).id for i in (2, 4, 3)]
+    assert_listing(store)
+
+
+def test_a_listing_is_as_it_was_asked_for(store: Store) -> None:
+    store.write(batch([asset(1), asset(2)]))
+    before = store.listing()
+    store.remove([asset(1).id])
+    assert [i for _, i in before] == [asset(1).id, asset(2).id]
+    with pytest.raises(QueryError, match="colour"):
+        store.listing(Compare("colour", "=", "red"))
+
+
 # --- columns
 
 
@@ -598,6 +645,7 @@ EVERY_NODE = [
 def assert_filters(store: Store, tree: Filter) -> None:
     expected = {a.id for a in store.assets() if passes(tree, dict(a.metadata)) is True}
     assert {a.id for a in store.assets(tree)} == expected
+    assert {i for _, i in store.listing(tree)} == expected
     assert store.count(tree) == len(expected)
     assert_nearest(store, vectors(1, seed=9)[0], 7, expected, tree)
 

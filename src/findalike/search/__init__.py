@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import bisect
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -50,15 +51,15 @@ class Searcher:
     def search(self, query: Query, spaces: Sequence[Space]) -> Hits:
         """Answer a query in these spaces. Raises QueryError, LibraryMismatch."""
         where = None if query.where is None else query.filter(self.store.columns())
-        start, after = self._start(query)
+        place = _place(query)
         if not query.terms:
-            return self._filtered(query, where, start, after)
+            return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
-        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else start + query.k + 1)
+        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else place.start + query.k + 1)
         hits = [_hit(candidate, asked.worded) for candidate in ordered if candidate.score >= query.min_score]
         if query.diverse:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
-        page, cursor = _page(hits, query, start, after)
+        start, page, cursor = _page(hits, query, place)
         shown = asked.seen[0]
         notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms)]
         examples = partial(self._examples, shown)
@@ -109,12 +110,19 @@ class Searcher:
         order = diversified(vectors, [hit.score for hit in hits], query.diverse)
         return [hits[i] for i in order]
 
-    def _filtered(self, query: Query, where: Filter | None, start: int, after: str) -> Hits:
-        """All that passes the filter, by path: there is nothing to rank by."""
-        assets = sorted(self.store.assets(where), key=lambda asset: asset.uri)
-        hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in assets]
-        page, cursor = _page(hits, query, start, after)
-        return Hits(page, query, list, self.store.thumbnails, self._holds, (), cursor)
+    def _filtered(self, query: Query, where: Filter | None, place: _Place) -> Hits:
+        """All that passes the filter, by path: there is nothing to rank by. A page goes on after the path
+        where the one before it ended, so that none is seen twice or left out while pictures come and go."""
+        listing = self.store.listing(where)
+        start = bisect.bisect_right(listing, (place.uri, place.asset_id)) if place.uri else place.start
+        shown = listing[start : start + query.k]
+        assets = self.store.get(asset_id for _, asset_id in shown)
+        found = [assets[asset_id] for _, asset_id in shown if asset_id in assets]
+        hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in found]
+        end = start + len(shown)
+        more = shown and end < len(listing)
+        cursor = _cursor(query, _Place(end, *reversed(shown[-1]))) if more else None
+        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), cursor)
 
     def _holds(self, uri: str) -> bool:
         return self.store.find(uri) is not None
@@ -130,19 +138,15 @@ class Searcher:
             thumbnail = self.store.thumbnails([seen.asset.id]).get(seen.asset.id)
         return Example(seen.term.label, seen.term.weight, thumbnail, seen.box)
 
-    def _start(self, query: Query) -> tuple[int, str]:
-        """Where a page begins: after so many hits, or after this asset where it is still among them."""
-        if query.cursor is None:
-            return query.offset, ""
-        try:
-            asked, start, after = json.loads(base64.urlsafe_b64decode(query.cursor.encode()))
-        except ValueError:
-            raise QueryError(f"cursor {query.cursor[:40]!r} is none that a search gave") from None
-        if asked != _digest(query) or not isinstance(start, int) or not isinstance(after, str):
-            raise QueryError("the cursor belongs to another query; give it with the query it came from")
-        if not 0 <= start <= MAX_K - query.k:
-            raise QueryError(f"the cursor goes on after {MAX_K:,} hits, and those are the most")
-        return start, after
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: after so many hits, or after this asset where it is still among them. Where only
+    a filter is asked for, after this path, whether it is still there or not."""
+
+    start: int
+    asset_id: str = ""
+    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,15 +193,35 @@ def _hit(found: Candidate, worded: bool) -> Hit:
     return Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
 
 
-def _page(hits: Sequence[Hit], query: Query, start: int, after: str) -> tuple[list[Hit], str | None]:
-    """The hits of a page, and the cursor of the next if there is one."""
-    place = next((n + 1 for n, hit in enumerate(hits) if hit.asset.id == after), start)
-    page = list(hits[place : place + query.k])
-    end = place + len(page)
+def _page(hits: Sequence[Hit], query: Query, place: _Place) -> tuple[int, list[Hit], str | None]:
+    """How many hits come before a page, its hits, and the cursor of the next page if there is one."""
+    start = next((n + 1 for n, hit in enumerate(hits) if hit.asset.id == place.asset_id), place.start)
+    page = list(hits[start : start + query.k])
+    end = start + len(page)
     if not page or end >= min(len(hits), MAX_K):
-        return page, None
-    state = json.dumps([_digest(query), end, page[-1].asset.id])
-    return page, base64.urlsafe_b64encode(state.encode()).decode()
+        return start, page, None
+    return start, page, _cursor(query, _Place(end, page[-1].asset.id))
+
+
+def _cursor(query: Query, place: _Place) -> str:
+    state = json.dumps([_digest(query), place.start, place.asset_id, place.uri], ensure_ascii=False)
+    return base64.urlsafe_b64encode(state.encode()).decode()
+
+
+def _place(query: Query) -> _Place:
+    """Where the page that is asked for begins. Raises QueryError for a cursor of another query."""
+    if query.cursor is None:
+        return _Place(query.offset)
+    try:
+        asked, start, asset_id, uri = json.loads(base64.urlsafe_b64decode(query.cursor.encode()))
+    except (ValueError, TypeError, RecursionError):
+        raise QueryError(f"cursor {query.cursor[:40]!r} is none that a search gave") from None
+    texts = isinstance(asset_id, str) and isinstance(uri, str)
+    if asked != _digest(query) or type(start) is not int or not texts:
+        raise QueryError("the cursor belongs to another query; give it with the query it came from")
+    if start < 0 or (query.terms and start > MAX_K - query.k):
+        raise QueryError(f"the cursor goes on after {MAX_K:,} hits, and those are the most")
+    return _Place(start, asset_id, uri)
 
 
 def _digest(query: Query) -> str:

@@ -150,6 +150,11 @@ class Store(Protocol):
         """Assets that pass the filter, in bounded memory, in no particular order."""
         ...
 
+    def listing(self, where: Filter | None = None) -> Sequence[tuple[str, str]]:
+        """Uri and id of each asset that passes the filter, by uri, then by id. A store on disk keeps the
+        last few in memory until the library changes, so that asking again is nearly free."""
+        ...
+
     def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
         """Assets by id; ids that are not there are left out."""
         ...

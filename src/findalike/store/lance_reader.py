@@ -34,6 +34,7 @@ from findalike.store.full_text import Asked
 from findalike.store.journal import Journal
 from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
+from findalike.store.lance_listing import Listings
 from findalike.store.lance_text import Vocabulary
 from findalike.types import (
     Asset,
@@ -65,6 +66,7 @@ class LanceReader:
             self._searchable = False
             self._tables = lance_tables.Tables(path)
             self._banks = LanceBanks(path, self._tables)
+            self._listings = Listings()
             self._journal = Journal(path)
 
     def cards(self) -> Mapping[str, Card]:
@@ -121,6 +123,11 @@ class LanceReader:
             names, kinds = lance_records.asset_columns(schema), lance_records.kinds_of(schema)
             for batch in lance_tables.scan(table, names, self._condition(where, table)):
                 yield from lance_records.to_assets(batch, kinds)
+
+    def listing(self, where: Filter | None = None) -> Sequence[tuple[str, str]]:
+        with self._guarded():
+            table = self._latest("assets")
+            return self._listings.of(table, self._condition(where, table))
 
     def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
         with self._guarded():

@@ -157,6 +157,9 @@ class MemoryStore:
     def assets(self, where: Filter | None = None) -> Iterator[Asset]:
         return iter(self._passing(where))
 
+    def listing(self, where: Filter | None = None) -> Sequence[tuple[str, str]]:
+        return sorted((asset.uri, asset.id) for asset in self._passing(where))
+
     def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
         return {i: self._assets[i] for i in asset_ids if i in self._assets}
 
