@@ -20,6 +20,7 @@ DONE, FAILED, WRONG_USAGE, SOME_FAILED, NO_LIBRARY, NOTHING_SIMILAR, INTERRUPTED
 COMMANDS = {
     "index": ("index", "Bring a library in step with folders, archives or a table of pictures."),
     "search": ("search", "Find pictures by words, by pictures that look like them, or by both."),
+    "serve": ("serve", "Open the library in a browser, and to programs over HTTP."),
     "tags": ("words", "Show what a picture shows, and how strongly."),
     "facets": ("words", "Count the values of columns, and the tags."),
     "words": ("words", "Show the words near a word, and how many pictures each would find."),
@@ -40,6 +41,7 @@ Examples:
   findalike search "a dog on the beach"
   findalike search photo.jpg
   findalike search photo.jpg "at night" --where "taken >= 2019" --sheet found.png
+  findalike serve --open
   findalike tags photo.jpg
   findalike search id:3f2a90c1d4e5b677 --minus blurred.jpg --json
 

@@ -28,10 +28,12 @@ class Hits(Sequence[Hit]):
         holds: Callable[[str], bool] = lambda _: False,
         notes: Sequence[str] = (),
         cursor: str | None = None,
+        start: int = 0,
     ) -> None:
         """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them; `holds`
         tells whether a uri is a picture of the library, which nothing is written over. `notes` say what of
-        the query could not be looked for; `cursor` goes on after the last hit, and is None at the end."""
+        the query could not be looked for; `cursor` goes on after the last hit, and is None at the end; `start`
+        is how many hits came on earlier pages."""
         self._hits = tuple(hits)
         self.query = query
         self.examples = examples
@@ -39,6 +41,7 @@ class Hits(Sequence[Hit]):
         self._holds = holds
         self.notes = tuple(notes)
         self.cursor = cursor
+        self.start = start
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

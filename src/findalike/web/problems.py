@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from findalike import errors
-from findalike.query import QueryError
+from findalike.errors import QueryError
 
 MEDIA = "application/problem+json"
 
@@ -96,7 +96,7 @@ def code_of(error: Exception) -> str:
 
 def code_of_status(status: int) -> str:
     """The code of a bare HTTP error, such as a path that nothing answers."""
-    known = {status_: code for code, (status_, _) in reversed(PROBLEMS.items())}
+    known = {status_: code for code, (status_, _) in reversed([*PROBLEMS.items()])}
     named = {404: "not-found", 403: "forbidden", 422: "invalid", 503: "busy", 409: "conflict"}
     return named.get(status) or known.get(status) or ("internal" if status >= 500 else "bad-request")
 

@@ -16,8 +16,8 @@ BoxEdges = Annotated[
 ]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-AssetId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+\Z")]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+\Z")]
+AssetId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Value = bool | int | Number | str | None
 
 
@@ -32,27 +32,27 @@ class TermIn(Asked):
     `image`, `upload`, `url` and `vector` says what."""
 
     text: Text | None = None
-    id: AssetId | None = Field(None, description="an asset of the library")
-    image: str | None = Field(None, description="a picture file in base64")
-    upload: Line | None = Field(None, description="the name of the part of a multipart request")
+    id: AssetId | None = Field(default=None, description="an asset of the library")
+    image: str | None = Field(default=None, description="a picture file in base64")
+    upload: Line | None = Field(default=None, description="the name of the part of a multipart request")
     url: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
-        None, description="fetched by the server, where its operator allows it"
+        default=None, description="fetched by the server, where its operator allows it"
     )
     vector: Annotated[list[Number], Field(min_length=1, max_length=16_384)] | None = None
-    box: BoxEdges | None = Field(None, description="the part of the picture that counts")
-    focus: Line | None = Field(None, description="the thing in the picture that counts")
-    weight: Number | None = Field(1.0, description="any number but 0")
+    box: BoxEdges | None = Field(default=None, description="the part of the picture that counts")
+    focus: Line | None = Field(default=None, description="the thing in the picture that counts")
+    weight: Number | None = Field(default=1.0, description="any number but 0")
 
 
 class SearchIn(Asked):
     """Terms to rank by, a filter to pass, both, or neither: then all pictures, by path."""
 
     terms: list[TermIn] = []
-    where: Text | None = Field(None, examples=["year >= 2015 and tag = 'dog'"])
+    where: Text | None = Field(default=None, examples=["year >= 2015 and tag = 'dog'"])
     min_score: Share = 0.0
     limit: Annotated[int, Field(ge=1, le=MAX_K)] = 40
     cursor: Annotated[str, StringConstraints(max_length=4_000)] | None = Field(
-        None, description="goes on where an answer to this query ended"
+        default=None, description="goes on where an answer to this query ended"
     )
     encoder: Line | list[Line] | None = None
     include_self: bool = False
@@ -176,7 +176,7 @@ class Failures(BaseModel):
 
 class JobIn(Asked):
     folder: Line = Field(description="the id of a folder that `/v1/library` lists")
-    retry: bool = Field(False, description="look again into files that failed and have not changed")
+    retry: bool = Field(default=False, description="look again into files that failed and have not changed")
 
 
 class ReportOut(BaseModel):

@@ -1,0 +1,187 @@
+"""The picture's own bytes by its id: in small, whole, in ranges; and where its file lies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import FileResponse, Response
+
+from findalike import sources
+from findalike import uri as uris
+from findalike.errors import ReadError
+from findalike.types import Asset
+from findalike.web.problems import ProblemError, problem_response
+from findalike.web.responses import Id, problems, service_of
+from findalike.web.service import Service, version
+from findalike.web.thumbnails import SIZES, made, media_of
+
+router = APIRouter(prefix="/v1/assets", tags=["files"])
+
+FOR_EVER = "private, max-age=31536000, immutable"
+ANEW = "private, no-cache"
+SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+"""The policy of a file: whatever it holds, a browser runs none of it."""
+
+_ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
+
+
+@router.get(
+    "/{asset_id}/thumbnail",
+    operation_id="getThumbnail",
+    summary="A picture in small, upright",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                f"image/{kind}": {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("jpeg", "webp", "png")
+            }
+        },
+        304: {"description": "what the client has is still right"},
+        **problems(),
+    },
+)
+async def get_thumbnail(
+    request: Request,
+    asset_id: Id,
+    size: Annotated[
+        int | None, Query(ge=SIZES[0], le=SIZES[1], description="the longer side in pixels")
+    ] = None,
+    v: Annotated[
+        str | None, Query(max_length=64, description="the content it is of: with it, it may be kept for ever")
+    ] = None,
+) -> Response:
+    service = service_of(request)
+    key = (asset_id, v, size)
+    data = service.made.get(key) if v else None
+    if data is None:
+        data = await _thumbnail(request, service, asset_id, size)
+        if v:
+            service.made.put(key, data)
+    tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
+    headers = {"ETag": tag, "Cache-Control": FOR_EVER if v else ANEW}
+    if _matches(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(data, headers=headers, media_type=media_of(data))
+
+
+async def _thumbnail(request: Request, service: Service, asset_id: str, size: int | None) -> bytes:
+    usual = service.library.settings.thumbnail_side
+    if size in (None, usual) and (stored := await service.stored.get(asset_id)) is not None:
+        return stored
+    asset = await service.read(request, service.asset, asset_id)
+    side = size or usual
+    try:
+        return await service.search(request, made, asset, side, service.library.settings)
+    except ReadError as error:
+        stored = await service.stored.get(asset_id)
+        if stored is None:
+            raise ProblemError("file-missing", f"{asset.uri}: {error}") from None
+        return stored  # of a drive that is not connected the small one is better than none
+
+
+@router.get(
+    "/{asset_id}/content",
+    operation_id="getContent",
+    summary="The picture's file, or ranges of it",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+        304: {"description": "what the client has is still right"},
+        **problems(416),
+    },
+)
+async def get_content(
+    request: Request, asset_id: Id, download: Annotated[bool, Query(description="as an attachment")] = False
+) -> Response:
+    service = service_of(request)
+    asset = await service.read(request, service.asset, asset_id)
+    headers = {
+        "Cache-Control": ANEW,
+        "Content-Security-Policy": SANDBOX,
+        "Content-Disposition": _disposition("attachment" if download else "inline", asset),
+    }
+    path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
+    status = await service.read(request, _status, path)
+    headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
+    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    media = asset.media or "application/octet-stream"
+    if inside:
+        data = await service.read(request, _member, asset)
+        return _ranged(data, request.headers.get("range"), headers, media)
+    return FileResponse(path, headers=headers, media_type=media, stat_result=status)
+
+
+@router.post(
+    "/{asset_id}/reveal",
+    operation_id="revealAsset",
+    summary="Show the file in the file manager of the server's machine",
+    status_code=204,
+    response_class=Response,
+    responses=problems(501),
+)
+async def reveal_asset(request: Request, asset_id: Id) -> Response:
+    service = service_of(request)
+    if service.reveal is None:
+        raise ProblemError("unavailable", "this server has no file manager to show files in")
+    asset = await service.read(request, service.asset, asset_id)
+    path = uris.to_path(asset.uri)
+    await service.read(request, _status, path)
+    await service.read(request, service.reveal, Path(path))
+    return Response(status_code=204)
+
+
+def _status(path: str) -> os.stat_result:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        raise ProblemError("file-missing", "the file is gone, or its drive is not connected") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ProblemError("file-missing", "there is no file any more where the picture was")
+    return status
+
+
+def _member(asset: Asset) -> bytes:
+    try:
+        with sources.open_asset(asset.uri) as file:
+            return file.read()
+    except ReadError as error:
+        raise ProblemError("file-missing", f"the file cannot be read: {error}") from None
+
+
+def _ranged(data: bytes, asked: str | None, headers: Mapping[str, str], media: str) -> Response:
+    """All of it, or the one range that is asked for; of several ranges all of it, as RFC 9110 allows."""
+    headers = {**headers, "Accept-Ranges": "bytes"}
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked or "")
+    if found is None or not (found[1] or found[2]):
+        return Response(data, headers=headers, media_type=media)
+    size = len(data)
+    first = int(found[1]) if found[1] else max(0, size - int(found[2]))
+    last = min(int(found[2]), size - 1) if found[1] and found[2] else size - 1
+    if first > last:
+        return problem_response("range", f"the file has {size} bytes", {"Content-Range": f"bytes */{size}"})
+    headers = {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}
+    return Response(data[first : last + 1], 206, headers, media)
+
+
+def _matches(given: str | None, tag: str) -> bool:
+    return given is not None and (
+        given.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in given.split(","))
+    )
+
+
+def _disposition(kind: str, asset: Asset) -> str:
+    """RFC 6266: a plain name for old clients, the true one percent-encoded; no letter ends the header."""
+    name = asset.uri.rpartition("/")[2]
+    plain = _ODD.sub("_", name)[:120] or "picture"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,84 @@
+"""Pictures that come by HTTP: kept in one folder by their content, indexed, let go of if unreadable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, UploadFile
+from starlette.responses import JSONResponse
+
+from findalike import decode
+from findalike import uri as uris
+from findalike.web.responses import described_as, problems, service_of
+from findalike.web.schema import Uploaded
+from findalike.web.service import Service
+
+router = APIRouter(prefix="/v1/assets", tags=["assets"])
+
+_SUFFIX = {"image/jpeg": ".jpg", "image/heic": ".heic", "image/heif": ".heif"}
+_ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
+
+
+@router.post(
+    "",
+    operation_id="uploadAssets",
+    summary="Upload pictures into the server's folder and index them",
+    status_code=201,
+    responses={**described_as(Uploaded, 201), **problems(409, 415)},
+)
+async def upload_assets(request: Request, files: list[UploadFile]) -> JSONResponse:
+    service = service_of(request)
+    folder = service.upload_folder()
+    several = [(each.filename or "picture", await each.read()) for each in files]
+    return JSONResponse(await service.write(request, _uploaded, service, folder, several), 201)
+
+
+def _uploaded(service: Service, folder: Path, several: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    """Keep what are pictures, index them, and let go of those that cannot be read."""
+    failures, kept = [], {}
+    for name, data in several:
+        media = decode.sniff(data[:64])
+        if media:
+            kept[_stored(folder, name, media, data)] = name
+        else:
+            failures.append(
+                {"name": name, "stage": "read", "error": "is no picture of a format that is read here"}
+            )
+    if kept:
+        try:
+            report = service.library.add(*kept, wait=2)
+        except Exception:
+            for path in kept:
+                path.unlink(missing_ok=True)
+            raise
+        for failure in report.failures:
+            path = Path(uris.to_path(failure.uri))
+            if path in kept:
+                failures.append({"name": kept.pop(path), "stage": failure.stage, "error": failure.error})
+                path.unlink(missing_ok=True)
+                service.library.store.clear_failures([failure.uri])
+    found = [service.library.store.find(uris.from_path(path)) for path in kept]
+    return {"assets": service.described([asset for asset in found if asset]), "failures": failures}
+
+
+def _stored(folder: Path, name: str, media: str, data: bytes) -> Path:
+    """Where an upload is kept: by its content, so that the same picture is kept once, under a name that
+    cannot lead elsewhere and an ending that says what it is."""
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    stem = (
+        _ODD.sub("_", re.split(r"[\\/]", name)[-1].rpartition(".")[0] or name)[:80].strip(". ") or "picture"
+    )
+    path = folder / digest[:2] / digest / (stem + _SUFFIX.get(media, "." + media.rpartition("/")[2]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = next(iter(path.parent.iterdir()), None)
+    if known is not None:
+        return known
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)  # noqa: PTH105
+    return path
