@@ -1,0 +1,73 @@
+// The box for words: searches as one types, at once on Enter, and keeps the words on a second Enter.
+import { $, debounced } from "./dom.js";
+import { takeFiles } from "./terms.js";
+import { change, newTerm, settle, state, watch, withTerm } from "./state.js";
+
+const WAIT = 250;
+const box = $("#words");
+let entered = null; // the words of the last Enter
+
+const later = debounced(WAIT, () => change({ words: box.value, open: null }, "live:words"));
+
+function now() {
+  later.cancel();
+  change({ words: box.value, open: null }, "live:words");
+}
+
+function enter(event) {
+  event.preventDefault();
+  const words = box.value.trim();
+  if (words && words === entered) return keep();
+  now();
+  settle();
+  entered = words;
+}
+
+/** Turns the words into a term of their own, so that others can be added. */
+function keep() {
+  later.cancel();
+  const words = box.value.trim();
+  if (!words) return;
+  entered = null;
+  change({ terms: [...state.terms, newTerm("text", words)], words: "" });
+  box.focus();
+}
+
+function backspace(event) {
+  if (event.key !== "Backspace" || box.value || !state.terms.length) return;
+  event.preventDefault();
+  change(withTerm(state.terms.length - 1, null));
+}
+
+function show() {
+  if (box.value.trim() !== state.words.trim()) box.value = state.words;
+  $("#add-words").hidden = !box.value.trim();
+  box.placeholder = state.terms.length ? "Add words" : "Words, or drop a picture";
+}
+
+export function focusBox() {
+  box.focus();
+  box.select();
+}
+
+export function startBox() {
+  box.addEventListener("input", () => {
+    $("#add-words").hidden = !box.value.trim();
+    later();
+  });
+  box.addEventListener("keydown", backspace);
+  box.addEventListener("blur", () => { if (box.value !== state.words) now(); });
+  $("#search").addEventListener("submit", enter);
+  $("#add-words").addEventListener("click", keep);
+  // A press on the + must not first blur the box and so move what is pressed on.
+  $("#add-words").addEventListener("pointerdown", (event) => event.preventDefault());
+  $("#pick").addEventListener("click", () => $("#file").click());
+  $("#file").addEventListener("change", () => {
+    const files = [...$("#file").files];
+    $("#file").value = "";
+    takeFiles(files);
+  });
+  $(".box").addEventListener("click", (event) => { if (event.target.matches(".box, .box-icon, .terms")) box.focus(); });
+  watch((changed) => { if (changed.has("words") || changed.has("terms")) show(); });
+  show();
+}

@@ -1,0 +1,263 @@
+// One picture, large: what it shows, why it was found, what is like it, and what can be done with it.
+import { asset, assetPath, call, search, seen, send, thumbnail } from "./api.js";
+import { showTerm, termName } from "./chips.js";
+import { ask } from "./session.js";
+import { $, button, h, say, softly, typing } from "./dom.js";
+import { copyText } from "./export.js";
+import { factList, shownList, why } from "./facts.js";
+import { feedback } from "./feedback.js";
+import { focusPicture, pictureElement } from "./grid.js";
+import { icon } from "./icons.js";
+import { labelEditor } from "./labels.js";
+import { library, loadLibrary } from "./library.js";
+import { queryPicture } from "./query.js";
+import { more, putIn, results, takeOut } from "./search.js";
+import { NEW_SEARCH, change, hasPositive, leave, ranks, state, watch } from "./state.js";
+import { moreLike } from "./terms.js";
+import { failed, toast } from "./toast.js";
+
+const LARGE = 1600;
+const dialog = $("#detail");
+const content = h("div", { class: "content" });
+let current = null; // the id that is shown
+let comparing = false;
+let asking = new AbortController();
+
+const place = () => results.hits.findIndex((hit) => hit.id === current);
+
+// Opening, closing, going on
+
+function follow(changed) {
+  if (!changed.has("open")) return;
+  if (!state.open) return close();
+  const before = current;
+  current = state.open;
+  asking.abort();
+  asking = new AbortController();
+  const build = () => {
+    render();
+    if (!dialog.open) dialog.showModal();
+  };
+  if (before) build();
+  else morph(build);
+  load(asking.signal);
+}
+
+/** Lets the small picture grow into the large one. */
+function morph(build) {
+  const small = pictureElement(current);
+  small?.style.setProperty("view-transition-name", "picture");
+  softly(() => {
+    small?.style.removeProperty("view-transition-name");
+    build();
+    $(".frame", dialog)?.style.setProperty("view-transition-name", "picture");
+  }).then(() => $(".frame", dialog)?.style.removeProperty("view-transition-name"));
+}
+
+function close() {
+  if (!current) return;
+  const last = current;
+  current = null;
+  comparing = false;
+  asking.abort();
+  dialog.close();
+  content.replaceChildren();
+  focusPicture(last);
+}
+
+function step(way) {
+  const at = place();
+  const next = results.hits[at + way];
+  if (at >= 0 && next) change({ open: next.id }, "replace");
+  if (at + way > results.hits.length - 8) more();
+}
+
+async function load(signal) {
+  const id = current;
+  try {
+    const found = await asset(id, signal);
+    if (id !== current) return;
+    renderFacts({ ...results.hits[place()], ...found });
+    await neighbours(id, signal);
+    ahead();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!seen.has(id)) $(".stage", dialog)?.replaceChildren(h("p", { class: "wrong" }, error.message));
+    else failed(error);
+  }
+}
+
+/** Has the next large picture ready. */
+function ahead() {
+  const next = results.hits[place() + 1];
+  if (place() >= 0 && next) new Image().src = thumbnail(next, LARGE);
+}
+
+async function neighbours(id, signal) {
+  const found = await search({ terms: [{ id }], limit: 12 }, new Map(), signal);
+  found.hits.forEach((hit) => seen.set(hit.id, { ...hit, ...seen.get(hit.id) }));
+  const strip = $(".strip", dialog);
+  if (id !== current || !strip) return;
+  strip.replaceChildren(h("h3", {}, "Similar pictures"), h("ul", {}, found.hits.map((hit) => h("li", {},
+    h("button", { type: "button", title: `${hit.name}, ${hit.band}`, onclick: () => change({ open: hit.id }, "replace") },
+      h("img", { src: thumbnail(hit), alt: `${hit.name}, ${hit.band}` }))))));
+}
+
+// What is shown
+
+function render() {
+  const shown = { id: current, name: "", ...seen.get(current), ...results.hits[place()] };
+  const held = dialog.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  dialog.setAttribute("aria-label", `Picture ${shown.name}`);
+  content.replaceChildren(head(shown), h("div", { class: "stage" }), h("div", { class: "about" }), h("section", { class: "strip", "aria-label": "Similar pictures" }));
+  renderStage(shown);
+  renderFacts(shown);
+  dialog.querySelector(held ? `[data-key=${held}]:not(:disabled)` : "[data-key=close]")?.focus();
+  say(`${shown.name}${place() >= 0 ? `, ${place() + 1} of ${results.hits.length}` : ""}`);
+}
+
+function head(shown) {
+  const at = place();
+  const key = (name) => ({ dataset: { key: name } });
+  return h("header", { class: "detail-head" },
+    h("h2", { title: shown.name }, shown.name),
+    h("span", { class: "tip" }, at >= 0 ? `${(at + 1).toLocaleString("en")} of ${results.hits.length.toLocaleString("en")}${results.cursor ? "+" : ""}` : ""),
+    h("span", { class: "space" }),
+    queryPicture() && button("compare", "Compare with the query picture (C)", compare, { ...key("compare"), class: "quiet", "aria-pressed": comparing }),
+    button("left", "Previous picture", () => step(-1), { ...key("left"), class: "quiet", disabled: at <= 0 }),
+    button("right", "Next picture", () => step(1), { ...key("right"), class: "quiet", disabled: at < 0 || at >= results.hits.length - 1 }),
+    button("close", "Close", () => leave({ open: null }), { ...key("close"), class: "quiet" }));
+}
+
+function renderStage(shown) {
+  const hit = results.hits[place()];
+  const stage = $(".stage", dialog);
+  stage.replaceChildren(figure(shown, hit && results.ranked ? hit.box : null));
+  const query = comparing && queryPicture();
+  stage.classList.toggle("two", Boolean(query));
+  if (query) stage.prepend(queryFigure(query));
+}
+
+function framed(ratio, width, ...content) {
+  return h("figure", {}, h("div", { class: "frame", style: { "--ratio": ratio, ...(width && { "--wide": `${Math.max(320, width * 2)}px` }) } }, content));
+}
+
+function figure(shown, box) {
+  const large = h("img", { class: "large", alt: shown.tags?.length ? `${shown.name}, shows ${shown.tags.slice(0, 6).join(", ")}` : shown.name,
+    onload: () => large.classList.add("ready") });
+  large.src = thumbnail(shown, LARGE);
+  return framed(shown.width && shown.height ? shown.width / shown.height : 1.5, shown.width,
+    h("img", { src: thumbnail(shown), alt: "" }), large, part(box, "The part that matched"));
+}
+
+function queryFigure(term) {
+  const img = h("img", { class: "large ready", alt: `Searched with: ${termName(term)}` });
+  const made = framed(1, 0, img, part(term.box, "The part that was searched with"));
+  img.onload = () => made.firstChild.style.setProperty("--ratio", img.naturalWidth / img.naturalHeight);
+  showTerm(img, term, 1024);
+  made.append(h("figcaption", {}, "Query"));
+  return made;
+}
+
+function part(box, title) {
+  if (!box || (box[0] <= 0.01 && box[1] <= 0.01 && box[2] >= 0.99 && box[3] >= 0.99)) return null;
+  const [left, top, right, bottom] = box.map((edge) => edge * 100);
+  return h("span", { class: "part", title, style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } });
+}
+
+const block = (title, ...content) => (content.flat().some(Boolean) ? h("section", {}, h("h3", {}, title), ...content) : null);
+
+function renderFacts(shown) {
+  const about = $(".about", dialog);
+  if (!about) return;
+  const hit = results.hits[place()];
+  const reasons = hit && results.ranked ? why(hit) : [];
+  const relabel = (changed) => { putIn(changed); renderFacts({ ...shown, ...changed }); };
+  about.replaceChildren(...[
+    actions(shown),
+    reasons.length > 0 && block("Why it was found", h("p", { class: "score" }, h("strong", {}, hit.band), ` ${hit.score?.toFixed(2) ?? ""}`),
+      h("ul", { class: "reasons" }, reasons.map((line) => h("li", {}, line)))),
+    shown.shown?.length > 0 && block("What it shows", shownList(shown.shown, (name) => change({ ...NEW_SEARCH, words: name }))),
+    block("Labels", ...labelEditor({ labels: [], ...shown }, relabel).filter(Boolean)),
+    block("Facts", factList(shown)),
+    block("Where it is", where(shown)),
+    library.can.write && button("trash", "Remove from the library", () => remove(shown), { seen: true, class: "quiet remove" }),
+  ].filter(Boolean));
+}
+
+function actions({ id }) {
+  const rate = (kind, name, text) => button(name, text, () => { feedback(kind, [id]); leaveFor(id); }, { seen: true });
+  return h("div", { class: "actions" },
+    button("similar", "More like this", () => moreLike(id), { seen: true, class: "main" }),
+    ranks() && rate("more", "yes", "More of this"),
+    hasPositive() && rate("not", "no", "Not a match"));
+}
+
+/** After feedback the picture is a term and no longer a hit: the next one is shown, or the grid. */
+function leaveFor(id) {
+  const at = results.hits.findIndex((hit) => hit.id === id);
+  const next = results.hits[at + 1];
+  change({ open: at >= 0 && next ? next.id : null }, "replace");
+}
+
+function where({ id, path, links }) {
+  if (!path) return null;
+  const content = links?.content ?? assetPath(id, "/content");
+  const link = (name, text, href, props = {}) => h("a", { class: "button", href, ...props }, icon(name), text);
+  return [h("p", { class: "path" }, path), h("div", { class: "actions" },
+    button("copy", "Copy path", () => copyText(path), { seen: true }),
+    library.can.reveal && button("folder", "Open folder", () => reveal(id), { seen: true }),
+    link("outside", "Original", content, { target: "_blank", rel: "noopener" }),
+    link("download", "Download", `${content}${content.includes("?") ? "&" : "?"}download=1`, { download: "" }))];
+}
+
+// What can be done
+
+const reveal = (id) => call(assetPath(id, "/reveal"), { method: "POST" }).then(() => toast("The folder is open on the server's screen"), failed);
+
+async function remove({ id, name, path }) {
+  const sure = await ask("Remove from the library?",
+    `${name} is no longer found. The file stays where it is: ${path}`, "Remove");
+  if (!sure) return;
+  try {
+    await send("DELETE", assetPath(id));
+    const next = results.hits[place() + 1];
+    takeOut(new Set([id]));
+    change({ open: next?.id ?? null }, "replace");
+    toast(`${name} was removed from the library`);
+    loadLibrary().catch(() => {});
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function compare() {
+  if (!queryPicture()) return toast("Search with a picture to compare with it.");
+  comparing = !comparing;
+  softly(render);
+}
+
+function key(event) {
+  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const does = {
+    ArrowLeft: () => step(-1), ArrowRight: () => step(1), c: compare, m: () => moreLike(current),
+    "+": () => { const id = current; feedback("more", [id]); leaveFor(id); },
+    "-": () => { const id = current; if (hasPositive()) { feedback("not", [id]); leaveFor(id); } },
+  }[event.key];
+  if (!does || event.target.closest("[popover]")) return;
+  event.preventDefault();
+  does();
+}
+
+export function startDetail() {
+  dialog.append(content);
+  watch(follow);
+  dialog.addEventListener("keydown", key);
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    leave({ open: null });
+  });
+  // Browsers close a dialog on a second Escape whatever the page says.
+  dialog.addEventListener("close", () => { if (state.open) leave({ open: null }); });
+  if (state.open) follow(new Set(["open"]));
+}

@@ -1,0 +1,70 @@
+// What is known of a picture, in words that people use.
+import { h } from "./dom.js";
+import { state } from "./state.js";
+
+const OWN = new Set(["width", "height"]); // told otherwise
+
+export function bytes(size) {
+  if (size < 1000) return `${size} B`;
+  const power = Math.min(3, Math.floor(Math.log10(size) / 3));
+  const value = size / 1000 ** power;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${["B", "kB", "MB", "GB"][power]}`;
+}
+
+const ISO = /^\d{4}-\d\d-\d\d(T\d\d:\d\d|$)/;
+
+function value(given) {
+  if (typeof given === "string" && ISO.test(given)) {
+    const at = new Date(given);
+    const day = { dateStyle: "long" };
+    return Number.isNaN(+at) ? given : at.toLocaleString(undefined, given.length > 10 ? { ...day, timeStyle: "short" } : day);
+  }
+  if (Array.isArray(given)) return given.join(", ");
+  return typeof given === "number" ? String(Math.round(given * 1e4) / 1e4) : String(given);
+}
+
+/** The facts of a picture as a list of names and values. */
+export function factList(asset) {
+  const facts = [];
+  if (asset.width) facts.push(["Size", `${asset.width} × ${asset.height}`]);
+  facts.push(["File", `${asset.media?.replace("image/", "").toUpperCase() ?? ""} ${bytes(asset.size ?? 0)}`]);
+  for (const [name, given] of Object.entries(asset.metadata ?? {})) {
+    if (!OWN.has(name) && given !== null && given !== "") facts.push([name, value(given)]);
+  }
+  if (asset.modified) facts.push(["Changed", value(asset.modified)]);
+  return h("dl", { class: "facts" }, facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
+}
+
+/** What the picture shows, with bars that tell how surely. */
+export function shownList(shown, onpick) {
+  const best = new Map();
+  for (const { name, confidence } of shown) best.set(name, Math.max(confidence, best.get(name) ?? 0));
+  const sorted = [...best].sort((a, b) => b[1] - a[1]).slice(0, 16);
+  return h("ul", { class: "shown" }, sorted.map(([name, confidence]) => h("li", {},
+    h("button", { type: "button", title: `Search for ${name}`, onclick: () => onpick(name) }, h("span", { class: "name" }, name),
+      h("span", { class: "bar", "aria-hidden": "true", style: { "--share": confidence } }),
+      h("span", { class: "unseen" }, `, ${Math.round(confidence * 100)} percent sure`)))));
+}
+
+const texts = () => new Set([state.words.trim(), ...state.terms.filter((term) => term.kind === "text").map((term) => term.value)]);
+
+/** One sentence for each reason why a hit was found. */
+export function why(hit) {
+  const asked = texts();
+  const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked));
+  return [...new Set(lines.filter(Boolean))];
+}
+
+function sentence({ term, space, similarity, weight }, asked) {
+  const words = asked.has(term);
+  const away = weight < 0;
+  if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
+  if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
+  if (words) return away ? `It is pushed away from “${term}”` : `As a whole it fits “${term}”`;
+  return away ? `It is pushed away from ${term}` : `It looks like ${term}`;
+}
+
+function surely(similarity, away) {
+  const told = similarity > 0.5 ? "surely shows" : similarity > 0.2 ? "probably shows" : "may show";
+  return away ? told : `It ${told}`;
+}

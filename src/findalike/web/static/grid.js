@@ -1,0 +1,273 @@
+// The pictures that were found, in rows of which only those near the window are in the document.
+import { thumbnail } from "./api.js";
+import { write } from "./address.js";
+import { $, button, h } from "./dom.js";
+import { feedback } from "./feedback.js";
+import { justified, rowAt } from "./layout.js";
+import { more, results, watchResults } from "./search.js";
+import { isSelected, pick, watchSelection } from "./selection.js";
+import { change, state } from "./state.js";
+import { moreLike } from "./terms.js";
+
+const GAP = 8;
+const LINE = 12; // between rows, with room for the line that shows the score
+const AHEAD = 900; // pixels beside the window that are in the document too
+const RELATED = 0.3; // where the band "unrelated" ends
+
+const grid = $("#grid");
+const cells = new Map(); // by id, so that a picture that stays is not loaded again
+const shown = new Map(); // rows in the document, by place
+let rows = [];
+let active = 0; // the picture that the keyboard is at
+
+const target = () => (innerWidth < 520 ? 124 : innerWidth < 1100 ? 168 : 196);
+
+/** Where what is hardly related begins, when something better comes before it. */
+function cutAt() {
+  if (!results.ranked || results.nothing) return -1;
+  const at = results.hits.findIndex((hit) => hit.score !== null && hit.score < RELATED);
+  return at > 0 ? at : -1;
+}
+
+function lay() {
+  grid.hidden = !results.hits.length;
+  const found = justified(results.hits, { width: grid.clientWidth, target: target(), gap: GAP, line: LINE, cut: cutAt() });
+  rows = found.rows;
+  grid.style.setProperty("height", `${found.height}px`);
+  grid.setAttribute("aria-rowcount", results.cursor ? -1 : rows.length);
+  active = Math.min(active, Math.max(0, results.hits.length - 1));
+}
+
+function paint() {
+  if (grid.hidden) return;
+  const from = -grid.getBoundingClientRect().top;
+  const wanted = new Set();
+  for (let at = rowAt(rows, from - AHEAD); at < rows.length && rows[at].top < from + innerHeight + AHEAD; at++) wanted.add(at);
+  const kept = rows.findIndex((row) => row.start <= active && active < row.end);
+  if (kept >= 0 && grid.contains(document.activeElement)) wanted.add(kept);
+  const used = new Set();
+  for (const at of [...wanted].sort((a, b) => a - b)) paintRow(at, used);
+  for (const [at, row] of shown) if (!wanted.has(at)) { row.remove(); shown.delete(at); }
+  for (const [id, cell] of cells) if (!used.has(id)) { cell.remove(); cells.delete(id); }
+  if (rows.length && rows.at(-1).top < from + innerHeight + 900) more();
+}
+
+function paintRow(at, used) {
+  const { top, height, start, end, widths, divider } = rows[at];
+  let row = shown.get(at);
+  if (!row || row.classList.contains("divider") !== Boolean(divider)) {
+    row?.remove();
+    row = divider ? dividerRow() : h("div", { class: "grid-row", role: "row" });
+    shown.set(at, row);
+    place(row, at);
+  }
+  row.style.setProperty("top", `${top}px`);
+  row.style.setProperty("height", `${height}px`);
+  row.setAttribute("aria-rowindex", at + 1);
+  let left = 0;
+  for (let index = start; index < end; index++) {
+    const hit = results.hits[index];
+    used.add(hit.id);
+    const cell = cells.get(hit.id) ?? cellOf(hit);
+    if (cell.hit !== hit || cell.ranked !== results.ranked) dress(cell, hit);
+    cell.index = index;
+    cell.style.setProperty("left", `${left}px`);
+    cell.style.setProperty("width", `${widths[index - start]}px`);
+    reach(cell, index === active);
+    const before = index === start ? null : cells.get(results.hits[index - 1].id);
+    if (cell.parentNode !== row || cell.previousSibling !== before) row.insertBefore(cell, before ? before.nextSibling : row.firstChild);
+    left += widths[index - start] + GAP;
+  }
+}
+
+/** Puts a row where it belongs among those in the document, so that reading follows the eye. */
+function place(row, at) {
+  const after = [...shown.keys()].filter((other) => other > at).sort((a, b) => a - b)[0];
+  grid.insertBefore(row, after === undefined ? null : shown.get(after));
+}
+
+const dividerRow = () => h("div", { class: "grid-row divider", role: "row" },
+  h("span", { role: "gridcell" }, "What follows is hardly related"));
+
+function cellOf(hit) {
+  const img = h("img", { decoding: "async", draggable: "false", onerror: () => cell.classList.add("broken") });
+  const cell = h("div", { class: "cell", role: "gridcell", dataset: { id: hit.id } },
+    h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "caption", "aria-hidden": "true" })),
+    h("span", { class: "meter", "aria-hidden": "true" }),
+    h("button", { type: "button", class: "tick", role: "checkbox", dataset: { act: "pick" } }),
+    h("div", { class: "acts" },
+      button("similar", "More like this", null, { dataset: { act: "similar" } }),
+      button("no", "Not a match", null, { dataset: { act: "not" }, class: "act-not" })));
+  cells.set(hit.id, cell);
+  return cell;
+}
+
+function dress(cell, hit) {
+  const { ranked } = results;
+  if (cell.hit?.links.thumbnail !== hit.links.thumbnail) {
+    cell.classList.remove("broken");
+    $("img", cell).src = thumbnail(hit);
+  }
+  Object.assign(cell, { hit, ranked });
+  const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
+  $("img", cell).alt = told.filter(Boolean).join(", ");
+  $(".pic", cell).href = write({ ...state, open: hit.id });
+  $(".caption", cell).replaceChildren(h("span", { class: "name" }, hit.name),
+    ...(ranked ? [h("span", { class: "band" }, `${hit.band} ${hit.score?.toFixed(2) ?? ""}`)] : []));
+  $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
+  $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
+  $(".act-not", cell).hidden = !ranked;
+  mark(cell);
+}
+
+function mark(cell) {
+  const on = isSelected(cell.hit.id);
+  cell.setAttribute("aria-selected", on);
+  $(".tick", cell).setAttribute("aria-checked", on);
+}
+
+/** Only one picture at a time is reached by the tab key. */
+function reach(cell, on) {
+  for (const part of cell.querySelectorAll("a, button")) part.tabIndex = on ? 0 : -1;
+}
+
+function go(index, focus = true) {
+  const next = Math.max(0, Math.min(results.hits.length - 1, index));
+  const before = cells.get(results.hits[active]?.id);
+  if (before) reach(before, false);
+  active = next;
+  const row = rows.find(({ start, end }) => start <= next && next < end);
+  if (!row) return;
+  show(row);
+  paint();
+  const cell = cells.get(results.hits[next].id) ?? null;
+  if (!cell) return;
+  reach(cell, true);
+  if (focus) $(".pic", cell).focus({ preventScroll: true });
+}
+
+/** Scrolls so that a row is in the window, below what is fixed at its top. */
+function show({ top, height }) {
+  const at = grid.getBoundingClientRect().top + top;
+  const head = $(".top").offsetHeight + 12;
+  if (at < head) scrollBy(0, at - head);
+  else if (at + height > innerHeight - 16) scrollBy(0, at + height - innerHeight + 16);
+}
+
+/** The picture above or below, by the middle of the one at `index`. */
+function vertical(index, way) {
+  const at = rows.findIndex(({ start, end }) => start <= index && index < end);
+  let next = at + way;
+  while (rows[next]?.divider) next += way;
+  if (!rows[next]) return way > 0 ? results.hits.length - 1 : index;
+  const middle = middles(rows[at])[index - rows[at].start];
+  const distances = middles(rows[next]).map((other) => Math.abs(other - middle));
+  return rows[next].start + distances.indexOf(Math.min(...distances));
+}
+
+function middles({ widths }) {
+  let left = 0;
+  return widths.map((width) => {
+    left += width + GAP;
+    return left - GAP - width / 2;
+  });
+}
+
+const MOVES = {
+  ArrowLeft: (index) => index - 1,
+  ArrowRight: (index) => index + 1,
+  ArrowUp: (index) => vertical(index, -1),
+  ArrowDown: (index) => vertical(index, 1),
+  Home: () => 0,
+  End: () => results.hits.length - 1,
+};
+
+function key(event) {
+  const cell = event.target.closest(".cell");
+  if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
+  const inPicture = event.target.matches(".pic");
+  const does = {
+    x: () => pick(cell.index, event.shiftKey),
+    X: () => pick(cell.index, true),
+    m: () => moreLike(cell.hit.id),
+    "+": () => feedback("more", [cell.hit.id]),
+    "-": () => feedback("not", [cell.hit.id]),
+  };
+  if (inPicture) does[" "] = does.x;
+  const run = MOVES[event.key] ? () => go(MOVES[event.key](cell.index)) : does[event.key];
+  if (!run) return;
+  event.preventDefault();
+  run();
+}
+
+function press(event) {
+  const act = event.target.closest("[data-act]")?.dataset.act;
+  const cell = event.target.closest(".cell");
+  if (!cell || !act) return;
+  if (act === "open" && (event.ctrlKey || event.metaKey)) return; // a new tab
+  event.preventDefault();
+  active = cell.index;
+  const picking = act === "pick" || (act === "open" && (event.shiftKey || document.body.classList.contains("selecting")));
+  if (picking) pick(cell.index, event.shiftKey);
+  else if (act === "open") change({ open: cell.hit.id });
+  else if (act === "similar") moreLike(cell.hit.id);
+  else feedback("not", [cell.hit.id]);
+}
+
+/** Brings the focus to a picture, as when the detail view of it closes. */
+export function focusPicture(id) {
+  const index = results.hits.findIndex((hit) => hit.id === id);
+  if (index >= 0) go(index);
+}
+
+/** The img of a picture, where it is in the document. */
+export const pictureElement = (id) => cells.get(id)?.querySelector("img");
+
+let frame = 0;
+const soon = () => {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    paint();
+  });
+};
+
+function update(what) {
+  if (what === "busy") return grid.setAttribute("aria-busy", "true");
+  grid.removeAttribute("aria-busy");
+  if (what === "new" || what === "failed") active = 0;
+  const focused = grid.contains(document.activeElement);
+  lay();
+  if (what === "new") scrollTo({ top: results.scroll, behavior: "instant" });
+  paint();
+  if (focused && !grid.contains(document.activeElement) && results.hits.length) go(active);
+}
+
+export function startGrid() {
+  watchResults(update);
+  watchSelection(() => cells.forEach(mark));
+  grid.addEventListener("click", press);
+  grid.addEventListener("keydown", key);
+  grid.addEventListener("focusin", (event) => {
+    const cell = event.target.closest(".cell");
+    if (cell && cell.index !== active) {
+      const before = cells.get(results.hits[active]?.id);
+      if (before) reach(before, false);
+      active = cell.index;
+      reach(cell, true);
+    }
+  });
+  grid.addEventListener("dragstart", (event) => {
+    const cell = event.target.closest(".cell");
+    if (!cell) return;
+    event.dataTransfer.setData("application/x-findalike", cell.hit.id);
+    event.dataTransfer.setDragImage($("img", cell), 20, 20);
+  });
+  addEventListener("scroll", soon, { passive: true });
+  let width = 0;
+  new ResizeObserver(() => {
+    if (Math.abs(grid.parentElement.clientWidth - width) < 1) return;
+    width = grid.parentElement.clientWidth;
+    lay();
+    paint();
+  }).observe(grid.parentElement);
+}

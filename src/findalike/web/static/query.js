@@ -1,0 +1,85 @@
+// The picture that is searched with, large enough to choose a part of it or a thing in it.
+import { seen } from "./api.js";
+import { showTerm, termName } from "./chips.js";
+import { crop } from "./crop.js";
+import { $, button, debounced, h, set, throttled } from "./dom.js";
+import { change, settle, state, watch, withTerm } from "./state.js";
+
+const panel = $("#query");
+const narrow = matchMedia("(max-width: 860px)");
+let chosen = 0; // which of several pictures is shown
+let cropper = null;
+let shown = ""; // the pictures the panel was built for
+
+const pictures = () => state.terms.flatMap((term, index) => (["id", "picture"].includes(term.kind) ? [index] : []));
+
+/** The first picture of the search, or undefined. */
+export const queryPicture = () => state.terms[pictures()[chosen] ?? pictures()[0]];
+
+const toBox = throttled(150, (index, box) => change(withTerm(index, { box }), `live:box${index}`));
+
+function render() {
+  const indexes = pictures();
+  const now = JSON.stringify(indexes.map((index) => [index, state.terms[index].kind, state.terms[index].value]));
+  if (now === shown) return update(indexes);
+  if (shown === "" || shown === "[]") panel.open = !narrow.matches;
+  shown = now;
+  panel.hidden = !indexes.length;
+  cropper = null;
+  chosen = Math.max(0, indexes.length - 1);
+  build(indexes);
+}
+
+function build(indexes) {
+  panel.replaceChildren();
+  if (!indexes.length) return;
+  const index = indexes[chosen];
+  const term = state.terms[index];
+  const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
+  showTerm(img, term, 800);
+  cropper = crop(img, term.box, (box, done) => {
+    toBox(index, box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null);
+    reset.disabled = !box;
+    if (done) settle();
+  });
+  const reset = button(null, "Whole picture", () => {
+    cropper.put(null);
+    change(withTerm(index, { box: null }));
+  }, { seen: true, class: "small reset", disabled: !term.box });
+  panel.append(h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes) ?? "",
+    h("div", { class: "crop-place" }, cropper.area),
+    h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
+}
+
+function several(indexes) {
+  if (indexes.length < 2) return null;
+  return h("div", { class: "several", role: "group", "aria-label": "Which picture" }, indexes.map((index, at) => {
+    const img = h("img", { alt: termName(state.terms[index]) });
+    showTerm(img, state.terms[index]);
+    return h("button", { type: "button", "aria-pressed": at === chosen, onclick: () => { chosen = at; build(indexes); } }, img);
+  }));
+}
+
+function focus(index, term) {
+  const wanted = debounced(400, (event) => change(withTerm(index, { focus: event.target.value.trim() }), `live:focus${index}`));
+  return h("label", { class: "focus" }, h("span", {}, "Only the"),
+    h("input", { type: "text", value: term.focus, placeholder: "e.g. dog", maxlength: 100, autocapitalize: "off",
+      "aria-label": "The thing in the picture that counts", oninput: wanted }), h("span", {}, "in it"));
+}
+
+/** Follows the address where it was gone back in: the picture is the same, its box may be another. */
+function update(indexes) {
+  if (!indexes.length || !cropper) return;
+  const term = state.terms[indexes[chosen]];
+  if (!panel.querySelector(".crop-box").matches(":active")) cropper.put(term.box);
+  $(".reset", panel).disabled = !term.box;
+  const field = $(".focus input", panel);
+  if (field !== document.activeElement) set(field, "value", term.focus);
+  const img = $(".crop img", panel);
+  if (img) img.alt = `Searched with: ${seen.get(term.value)?.name ?? termName(term)}`;
+}
+
+export function startQuery() {
+  watch((changed) => { if (changed.has("terms")) render(); });
+  render();
+}

@@ -1,0 +1,114 @@
+// What is said about an answer: how many, how fast, what was not understood, and what to do when there is nothing.
+import { presence } from "./api.js";
+import { $, button, count, h, say } from "./dom.js";
+import { facet, known, library, watchLibrary } from "./library.js";
+import { refresh, results, watchResults } from "./search.js";
+import { change, ranks, state, watch } from "./state.js";
+import { NO_FILTERS, filters } from "./where.js";
+
+const PLAIN = /format$|^colou?rful$|^(red|orange|yellow|green|turquoise|blue|purple|pink|brown|beige|black|white|grey)$/;
+
+function howMany() {
+  const { hits, cursor } = results;
+  if (!cursor) return count(hits.length, "picture");
+  const everything = !ranks() && !filters();
+  return everything && library.pictures >= hits.length ? count(library.pictures, "picture") : `${hits.length.toLocaleString("en")}+ pictures`;
+}
+
+function summary() {
+  const place = $("#summary");
+  if (results.error || (results.busy && !results.hits.length)) return place.replaceChildren(results.error ? "" : "Searching…");
+  const ms = results.ms === null ? null : Math.max(1, Math.round(results.ms));
+  const detail = Object.entries(results.timings ?? {}).map(([name, time]) => `${name} ${time} ms`).join(", ");
+  place.replaceChildren(howMany(), ms === null ? "" : h("span", { class: "ms", title: `On the server: ${detail}` }, ` · ${ms} ms`));
+}
+
+function notes() {
+  const place = $("#notes");
+  const lines = [...results.notes];
+  if (results.error) lines.push(results.error.message);
+  else if (results.hits.length && results.nothing) lines.unshift("Nothing here is really similar; these come closest.");
+  place.replaceChildren(...lines.map((line) => h("p", { class: results.error ? "wrong" : "" }, sentence(line))), ...wayOut());
+  place.hidden = !place.childElementCount;
+}
+
+const sentence = (text) => {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…\n]$/.test(begun) || begun.includes("\n") ? begun : `${begun}.`;
+};
+
+/** What one can do where there are no pictures. */
+function wayOut() {
+  if (results.busy || results.hits.length) return [];
+  if (results.error?.code === "library-empty" || (known && !library.pictures)) return [empty()];
+  if (results.error) return [h("p", {}, button(null, "Try again", () => refresh({ again: true }), { seen: true }))];
+  const ways = [];
+  if (state.least) ways.push(button(null, "Show lower scores too", () => change({ least: 0 }), { seen: true }));
+  if (filters()) ways.push(button(null, "Clear the filters", () => change(NO_FILTERS), { seen: true }));
+  const line = results.notes.length ? [] : [h("p", {}, "No picture fits.")];
+  return [...line, ...(ways.length ? [h("p", { class: "row" }, ways)] : [])];
+}
+
+const empty = () => h("div", { class: "empty" }, h("h2", {}, "No pictures yet"),
+  h("p", {}, "Index a folder, and its pictures can be searched. They stay where they are, and on this computer."),
+  button("folder", library.folders.length ? "Choose a folder" : "How to add pictures", () => change({ view: "index" }), { seen: true, class: "main" }));
+
+function end() {
+  const place = $("#end");
+  const { hits, cursor, error } = results;
+  if (!hits.length) return place.replaceChildren();
+  if (error) return place.replaceChildren(h("p", {}, error.message));
+  place.replaceChildren(h("p", {}, cursor ? "More pictures are coming…" : `That is all: ${count(hits.length, "picture")}`));
+}
+
+let examples = [];
+
+function hint() {
+  const place = $("#hint");
+  place.hidden = ranks() || filters() > 0 || !known || !library.pictures;
+  if (place.hidden) return;
+  place.replaceChildren("Type words, drop a picture anywhere, or take one from below to find more like it. ",
+    ...(examples.length ? ["Try "] : []),
+    ...examples.map((word) => h("button", { type: "button", class: "example", onclick: () => change({ words: word }) }, word)));
+}
+
+async function learnExamples() {
+  if (examples.length || !library.pictures) return hint();
+  const tags = await facet("tag", null, 60).catch(() => []);
+  const rare = tags.filter(({ value, count: many }) => !PLAIN.test(value) && many < library.pictures * 0.3);
+  examples = rare.slice(0, 5).map(({ value }) => value);
+  hint();
+}
+
+function title() {
+  const words = [state.words, ...state.terms.filter((term) => term.kind === "text").map((term) => term.value)].filter(Boolean);
+  document.title = words.length ? `${words.join(", ")} – findalike` : "findalike";
+}
+
+function render(what) {
+  document.body.classList.toggle("busy", what === "busy");
+  summary();
+  if (what === "busy") return;
+  notes();
+  end();
+  if (what === "new") say(results.hits.length ? howMany() : "No picture fits");
+  if (what === "failed") say(results.error.message);
+}
+
+function here(there) {
+  const banner = $("#banner");
+  banner.hidden = there;
+  banner.textContent = there ? "" : "The server does not answer. Trying again…";
+  if (there) {
+    say("The server is there again");
+    refresh({ again: results.error !== null });
+  }
+}
+
+export function startStatus() {
+  watchResults(render);
+  watch(() => { title(); hint(); });
+  watchLibrary(() => { learnExamples(); render("more"); });
+  presence.on(here);
+  title();
+}
