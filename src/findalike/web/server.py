@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from findalike.errors import UsageError
 from findalike.library import Library
@@ -30,8 +31,18 @@ def serve(library: Library, config: Config, started: Callable[[str], None]) -> N
     UsageError when the address cannot be listened on."""
     listener = _listener(config)
     reveal = opener() if config.is_local else None
-    app = create_app(Service(library, config, reveal))
-    server = uvicorn.Server(
+    server = runner(create_app(Service(library, config, reveal)), config)
+    port = listener.getsockname()[1]
+    name = f"[{config.host}]" if ":" in config.host else config.host
+    threading.Thread(
+        target=_when_started, args=(server, started, f"http://{name}:{port}/"), daemon=True
+    ).start()
+    server.run([listener])
+
+
+def runner(app: FastAPI, config: Config) -> uvicorn.Server:
+    """What runs an application, with its bounds on clients."""
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             http=bounded(Bounds(stall_seconds=config.limits.stall)),
@@ -46,12 +57,6 @@ def serve(library: Library, config: Config, started: Callable[[str], None]) -> N
             timeout_graceful_shutdown=5,
         )
     )
-    port = listener.getsockname()[1]
-    name = f"[{config.host}]" if ":" in config.host else config.host
-    threading.Thread(
-        target=_when_started, args=(server, started, f"http://{name}:{port}/"), daemon=True
-    ).start()
-    server.run([listener])
 
 
 def open_page(address: str) -> None:
