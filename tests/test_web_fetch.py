@@ -195,7 +195,7 @@ NEVER = [
 
 
 @pytest.mark.parametrize(
-    "address", [*PRIVATE, *NEVER, "64:ff9b::7f00:1", "::127.0.0.1", "2001:db8::1", "4000::1"]
+    "address", [*PRIVATE, *NEVER, "64:ff9b::7f00:1", "::127.0.0.1", "2001:db8::1", "3fff::1", "4000::1"]
 )
 @pytest.mark.parametrize("among", [(), ("8.8.8.8",)], ids=["alone", "among public ones"])
 def test_refuses_addresses_that_are_not_public(address: str, among: tuple[str, ...]) -> None:
