@@ -56,6 +56,7 @@ def test_pages_go_by_path_to_the_end(searcher: Searcher) -> None:
     put(searcher, *"hgfedcba")
     pages = [first := page(searcher), second := page(searcher, after=first), page(searcher, after=second)]
     assert [shown(hits) for hits in pages] == ["abc", "def", "gh"]
+    assert [hits.start for hits in pages] == [0, 3, 6]
     assert pages[2].cursor is None
     assert shown(page(searcher, replace(QUERY, offset=5))) == "fgh"
     assert page(searcher, replace(QUERY, offset=5)).cursor is None
@@ -86,6 +87,7 @@ def test_pages_stay_when_pictures_come(searcher: Searcher) -> None:
     put(searcher, *"aceg")
     second = page(searcher, after=first)
     assert shown(second) == "ghj"
+    assert second.start == 6
     assert second.cursor is None
 
 
@@ -108,6 +110,7 @@ def test_cursors_go_on_where_offsets_end(searcher: Searcher) -> None:
     last = page(searcher, replace(query, offset=MAX_K - 10))
     beyond = page(searcher, query, last)
     assert [hit.asset.uri for hit in beyond] == [f"/p/{name}" for name in names[MAX_K : MAX_K + 10]]
+    assert beyond.start == MAX_K
     assert beyond.cursor is not None
 
 

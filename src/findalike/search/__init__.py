@@ -63,7 +63,7 @@ class Searcher:
         shown = asked.seen[0]
         notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms)]
         examples = partial(self._examples, shown)
-        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, cursor)
+        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, cursor, start)
 
     def _asked(self, query: Query, spaces: Sequence[Space], where: Filter | None) -> _Asked:
         for term in query.terms:
@@ -122,7 +122,7 @@ class Searcher:
         end = start + len(shown)
         more = shown and end < len(listing)
         cursor = _cursor(query, _Place(end, *reversed(shown[-1]))) if more else None
-        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), cursor)
+        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), cursor, start)
 
     def _holds(self, uri: str) -> bool:
         return self.store.find(uri) is not None
