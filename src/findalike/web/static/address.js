@@ -55,7 +55,8 @@ export function write(state) {
   }
   for (const name of ["from", "to", "where", "open"]) if (state[name]) query.append(name, state[name]);
   if (state.least) query.append("least", short(state.least));
-  const asked = String(query);
+  // Signs that need no escape in a query, for addresses that can be read.
+  const asked = String(query).replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@").replace(/%28/g, "(").replace(/%29/g, ")");
   return `/${asked && `?${asked}`}${state.view && `#${state.view}`}`;
 }
 

@@ -9,9 +9,14 @@ export const $ = (selector, root = document) => root.querySelector(selector);
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) set(element, name, value);
-  element.append(...children.flat(3).filter((child) => child != null && child !== false && child !== ""));
+  element.append(...there(children));
   return element;
 }
+
+const there = (children) => children.flat(3).filter((child) => child != null && child !== false && child !== "");
+
+/** Puts children in the place of those that an element has. */
+export const fill = (element, ...children) => element.replaceChildren(...there(children));
 
 export function set(element, name, value) {
   if (value == null) return;
@@ -63,25 +68,26 @@ export function debounced(wait, run) {
   return later;
 }
 
-/** Runs at once, then at most once each `wait` ms, and always with what was given last. */
+/** Runs at once, then at most once each `wait` ms, and always with what was given last; `now` does not wait. */
 export function throttled(wait, run) {
   let timer = 0;
   let last = null;
-  return (...given) => {
+  const again = () => {
+    timer = 0;
+    if (last) later(...last);
+  };
+  const later = (...given) => {
     last = given;
     if (timer) return;
-    run(...given);
     last = null;
-    const next = () => {
-      timer = 0;
-      if (!last) return;
-      const again = last;
-      last = null;
-      run(...again);
-      timer = setTimeout(next, wait);
-    };
-    timer = setTimeout(next, wait);
+    timer = setTimeout(again, wait);
+    run(...given);
   };
+  later.now = (...given) => {
+    last = null;
+    run(...given);
+  };
+  return later;
 }
 
 /** Listeners that are told of changes. */

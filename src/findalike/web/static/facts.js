@@ -1,4 +1,5 @@
 // What is known of a picture, in words that people use.
+import { seen } from "./api.js";
 import { h } from "./dom.js";
 import { state } from "./state.js";
 
@@ -39,7 +40,7 @@ export function factList(asset) {
 export function shownList(shown, onpick) {
   const best = new Map();
   for (const { name, confidence } of shown) best.set(name, Math.max(confidence, best.get(name) ?? 0));
-  const sorted = [...best].sort((a, b) => b[1] - a[1]).slice(0, 16);
+  const sorted = [...best].sort((a, b) => b[1] - a[1]).slice(0, 12);
   return h("ul", { class: "shown" }, sorted.map(([name, confidence]) => h("li", {},
     h("button", { type: "button", title: `Search for ${name}`, onclick: () => onpick(name) }, h("span", { class: "name" }, name),
       h("span", { class: "bar", "aria-hidden": "true", style: { "--share": confidence } }),
@@ -55,13 +56,19 @@ export function why(hit) {
   return [...new Set(lines.filter(Boolean))];
 }
 
+/** What a reason calls its term: words as they are, a picture by its name. */
+function named(term) {
+  const id = /^id:(.+)$/.exec(term)?.[1];
+  return (id && seen.get(id)?.name) || (id ? "the picture" : "your picture");
+}
+
 function sentence({ term, space, similarity, weight }, asked) {
   const words = asked.has(term);
   const away = weight < 0;
   if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
   if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
-  if (words) return away ? `It is pushed away from “${term}”` : `As a whole it fits “${term}”`;
-  return away ? `It is pushed away from ${term}` : `It looks like ${term}`;
+  if (words) return away ? `Pushed away from “${term}”, which it fits less` : `As a whole it fits “${term}”`;
+  return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks like ${named(term)}`;
 }
 
 function surely(similarity, away) {

@@ -1,7 +1,7 @@
 // Filters: colours, tags, dates and columns with their counts, and an expression for those who want one.
-import { $, button, count, debounced, h } from "./dom.js";
+import { $, button, count, debounced, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { labelColumn } from "./labels.js";
+import { knownLabels } from "./labels.js";
 import { facet, library, watchLibrary } from "./library.js";
 import { results, watchResults } from "./search.js";
 import { change, ranks, state, watch } from "./state.js";
@@ -9,9 +9,10 @@ import { NO_FILTERS, filters, where } from "./where.js";
 
 const COLOURS = ["red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "beige", "black", "white", "grey"];
 const UNFIT = new Set(["path", "name", "tag", "size", "modified", "width", "height"]);
+const LOOKS = /format$|^(colou?rful|bright|dark|black and white)$/;
 const FEW = 30; // values that a column may have to be offered
 const AT_FIRST = 10; // of them that are seen at first
-const TITLES = { media: "Kind of file", folder: "Folder", label: "Labels", labels: "Labels", camera: "Camera" };
+const TITLES = { media: "Kind of file", folder: "Folder", label: "Labels", camera: "Camera" };
 
 const panel = $("#filters");
 const open = $("#filters-open");
@@ -34,16 +35,12 @@ function section(name, title, ...content) {
 }
 
 function build() {
-  panel.replaceChildren(
+  fill(panel,
     h("div", { class: "panel-head" }, h("h2", {}, "Filters"), button("close", "Close the filters", () => toggle(false), { class: "quiet" })),
     section("colour", "Colour", h("div", { class: "swatches" }, COLOURS.map(swatch))),
     section("tag", "What it shows", h("div", { class: "values" }), tagField()),
     dates(),
-    ...columns().map((column) => {
-      const made = section(column, TITLES[column] ?? column, h("div", { class: "values" }));
-      made.hidden = true;
-      return made;
-    }),
+    ["label", ...columns()].map((name) => section(name, TITLES[name] ?? name, h("div", { class: "values" }))),
     expert());
   mark();
 }
@@ -51,7 +48,7 @@ function build() {
 const columns = () => {
   const fit = Object.entries(library.columns).filter(([name, kind]) =>
     ["text", "boolean", "tags"].includes(kind) && !UNFIT.has(name) && name !== library.range?.column);
-  const first = [labelColumn(), "camera", "media", "folder"];
+  const first = ["camera", "media", "folder"];
   const place = ([name]) => (first.indexOf(name) + first.length + 1) % (first.length + 1);
   return fit.sort((a, b) => place(a) - place(b)).map(([name]) => name).slice(0, 8);
 };
@@ -103,48 +100,59 @@ const recount = debounced(60, async () => {
   if (panel.hidden) return;
   counting = new AbortController();
   const { signal } = counting;
-  const asked = [["colour", where()], ["tag", where()], ...columns().map((name) => [name, where(name)])];
-  for (const [name, condition] of asked) {
-    // One after the other: the search itself comes first.
-    const values = await facet(name, condition, name === "tag" ? 60 : FEW + 1, signal).catch((error) => error);
-    if (signal.aborted) return;
-    showCounts(name, values instanceof Error ? [] : values);
+  // One after the other: the search itself comes first.
+  const ask = (name, condition, most) => facet(name, condition, most, signal).catch(() => null);
+  const tags = await ask("tag", where(), 500);
+  if (!tags) return; // the filter is wrong, or there is a newer one
+  showColours(tags);
+  showTags(tags);
+  for (const name of columns()) {
+    const values = await ask(name, where(name), FEW + 1);
+    if (!values) return;
+    const few = values.length > 1 && (values.length <= FEW || name === "folder");
+    showValues(name, few ? values.slice(0, FEW) : [], state.picked[name] ?? [], (value) => togglePicked(name, value));
   }
 });
 
-function showCounts(name, values) {
-  const place = panel.querySelector(`[data-section="${CSS.escape(name)}"]`);
-  if (!place) return;
-  if (name === "colour") return showColours(place, values);
-  const tags = name === "tag";
-  const chosen = tags ? state.tags : state.picked[name] ?? [];
-  const right = values.filter(({ value }) => !tags || !COLOURS.includes(value)).slice(0, FEW);
-  const many = values.length > FEW && !tags && name !== "folder" && name !== labelColumn();
-  place.hidden = !tags && !chosen.length && (many || right.length < (name === labelColumn() ? 1 : 2));
-  chosen.filter((value) => !COLOURS.includes(value) && !right.some((other) => String(other.value) === value))
-    .forEach((value) => right.unshift({ value, count: null }));
-  const seen = widened.has(name) ? right : right.slice(0, AT_FIRST);
-  const more = right.length > seen.length && button(null, `${right.length - seen.length} more`, () => {
-    widened.add(name);
-    showCounts(name, values);
-  }, { seen: true, class: "quiet small" });
-  $(".values", place).replaceChildren(...seen.map(({ value, count: pictures }) => h("button", { type: "button", class: "value",
-    "aria-pressed": chosen.includes(String(value)), title: String(value), onclick: () => (tags ? toggleTag(value) : togglePicked(name, value)) },
-    h("span", { class: "name" }, shortened(name, String(value))), h("span", { class: "count" }, pictures?.toLocaleString("en") ?? ""))), ...(more ? [more] : []));
+const place = (name) => panel.querySelector(`[data-section="${CSS.escape(name)}"]`);
+
+/** Colours have swatches and labels a section of their own; shapes and light come after things. */
+function showTags(tags) {
+  const labels = knownLabels();
+  const rest = tags.filter(({ value }) => !COLOURS.includes(value) && !labels.has(value));
+  const chosen = state.tags.filter((tag) => !COLOURS.includes(tag));
+  const things = [...rest.filter(({ value }) => !LOOKS.test(value)).slice(0, FEW), ...rest.filter(({ value }) => LOOKS.test(value))];
+  showValues("tag", things, chosen.filter((tag) => !labels.has(tag)), toggleTag);
+  showValues("label", tags.filter(({ value }) => labels.has(value)), chosen.filter((tag) => labels.has(tag)), toggleTag);
+  place("tag").hidden = false;
 }
 
-const shortened = (name, value) => (name === "folder" ? value.replace(/\/$/, "").split("/").slice(-2).join("/") : value);
+function showValues(name, values, chosen, ontoggle) {
+  const gone = chosen.filter((one) => !values.some(({ value }) => String(value) === one)).map((value) => ({ value, count: null }));
+  const all = [...gone, ...values];
+  place(name).hidden = !all.length;
+  const seen = widened.has(name) ? all : all.slice(0, AT_FIRST);
+  const more = all.length > seen.length && button(null, `${all.length - seen.length} more`, () => {
+    widened.add(name);
+    showValues(name, values, chosen, ontoggle);
+  }, { seen: true, class: "quiet small" });
+  fill($(".values", place(name)), seen.map(({ value, count: pictures }) => h("button", { type: "button", class: "value",
+    "aria-pressed": chosen.includes(String(value)), title: String(value), onclick: () => ontoggle(value) },
+  h("span", { class: "name" }, shortened(name, String(value))),
+  h("span", { class: "count" }, pictures?.toLocaleString("en")))), more);
+}
 
-function showColours(place, values) {
-  const counts = new Map(values.map(({ value, count: pictures }) => [value, pictures]));
-  place.hidden = !values.length && !state.tags.some((tag) => COLOURS.includes(tag));
-  for (const one of place.querySelectorAll(".swatch")) {
+function showColours(tags) {
+  const counts = new Map(tags.map(({ value, count: pictures }) => [value, pictures]));
+  for (const one of panel.querySelectorAll(".swatch")) {
     const pictures = counts.get(one.dataset.tag) ?? 0;
     one.classList.toggle("none", !pictures);
     one.title = `${one.dataset.tag}, ${count(pictures, "picture")}`;
     one.setAttribute("aria-label", one.title);
   }
 }
+
+const shortened = (name, value) => (name === "folder" ? value.replace(/\/$/, "").split("/").slice(-2).join("/") : value);
 
 /** Shows in the panel what the state says. */
 function mark() {

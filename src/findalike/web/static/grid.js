@@ -1,10 +1,10 @@
 // The pictures that were found, in rows of which only those near the window are in the document.
-import { thumbnail } from "./api.js";
 import { write } from "./address.js";
 import { $, button, h } from "./dom.js";
 import { feedback } from "./feedback.js";
 import { justified, rowAt } from "./layout.js";
 import { more, results, watchResults } from "./search.js";
+import { best, sharpen } from "./sharpen.js";
 import { isSelected, pick, watchSelection } from "./selection.js";
 import { change, state } from "./state.js";
 import { moreLike } from "./terms.js";
@@ -49,6 +49,7 @@ function paint() {
   for (const at of [...wanted].sort((a, b) => a - b)) paintRow(at, used);
   for (const [at, row] of shown) if (!wanted.has(at)) { row.remove(); shown.delete(at); }
   for (const [id, cell] of cells) if (!used.has(id)) { cell.remove(); cells.delete(id); }
+  sharpen(cells.values());
   if (rows.length && rows.at(-1).top < from + innerHeight + 900) more();
 }
 
@@ -106,7 +107,7 @@ function dress(cell, hit) {
   const { ranked } = results;
   if (cell.hit?.links.thumbnail !== hit.links.thumbnail) {
     cell.classList.remove("broken");
-    $("img", cell).src = thumbnail(hit);
+    $("img", cell).src = best(hit);
   }
   Object.assign(cell, { hit, ranked });
   const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];

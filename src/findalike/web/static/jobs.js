@@ -94,10 +94,10 @@ function outcome(job) {
   const { report } = job;
   const said = report ? ["added", "updated", "moved", "removed", "unchanged", "skipped"].filter((name) => report[name])
     .map((name) => `${report[name].toLocaleString("en")} ${name}`) : [];
-  if (job.failed) said.push(`${job.failed.toLocaleString("en")} failed`);
   const time = report ? ` in ${report.seconds < 10 ? report.seconds.toFixed(1) : Math.round(report.seconds)} s` : "";
+  const wrong = job.failed ? `; ${job.failed.toLocaleString("en")} failed` : "";
   const begin = job.state === "cancelled" ? "Cancelled; what was done is kept. " : "Done: ";
-  return h("p", {}, begin, said.length ? said.join(", ") + time : "nothing new");
+  return h("p", {}, begin, said.length ? said.join(", ") + time : "nothing new", wrong);
 }
 
 // Running

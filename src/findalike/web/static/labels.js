@@ -1,21 +1,19 @@
 // Labels: words of one's own on pictures, kept in the library.
-import { asset, assetPath, send } from "./api.js";
+import { asset, assetPath, seen, send } from "./api.js";
 import { button, count, h } from "./dom.js";
-import { facet, library } from "./library.js";
+import { library } from "./library.js";
 import { popover } from "./popover.js";
 import { putIn } from "./search.js";
 import { failed, toast } from "./toast.js";
 
-/** The column that labels are filtered by, if there is one. */
-export const labelColumn = () => ["label", "labels"].find((name) => name in library.columns);
+/** The labels of all pictures seen so far. */
+export const knownLabels = () => new Set([...seen.values()].flatMap((shown) => shown.labels ?? []));
 
 /** A field for a label, with those that exist to choose from. */
 function labelField(onadd) {
-  const list = h("datalist", { id: `labels-${Math.random().toString(36).slice(2)}` });
+  const list = h("datalist", { id: `labels-${Math.random().toString(36).slice(2)}` },
+    [...knownLabels()].sort().map((value) => h("option", { value })));
   const field = h("input", { type: "text", list: list.id, maxlength: 100, placeholder: "Add a label", "aria-label": "New label", autocapitalize: "off" });
-  if (labelColumn()) {
-    facet(labelColumn(), null, 50).then((values) => list.append(...values.map(({ value }) => h("option", { value }))), () => {});
-  }
   const add = (event) => {
     event.preventDefault();
     const label = field.value.trim();

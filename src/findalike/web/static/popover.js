@@ -14,7 +14,7 @@ export function popover(anchor, title, fill, onclose = () => {}) {
   });
   box.showPopover();
   place(box, anchor);
-  box.querySelector("input, button, a")?.focus();
+  (box.querySelector("[type=range], [type=text]") ?? box.querySelector("button, a"))?.focus();
   return box;
 }
 

@@ -2,7 +2,7 @@
 import { seen } from "./api.js";
 import { showTerm, termName } from "./chips.js";
 import { crop } from "./crop.js";
-import { $, button, debounced, h, set, throttled } from "./dom.js";
+import { $, button, debounced, fill, h, set, throttled } from "./dom.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
 const panel = $("#query");
@@ -31,22 +31,24 @@ function render() {
 }
 
 function build(indexes) {
-  panel.replaceChildren();
+  fill(panel);
   if (!indexes.length) return;
   const index = indexes[chosen];
   const term = state.terms[index];
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   showTerm(img, term, 800);
   cropper = crop(img, term.box, (box, done) => {
-    toBox(index, box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null);
-    reset.disabled = !box;
-    if (done) settle();
+    const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
+    reset.disabled = !part;
+    if (!done) return toBox(index, part);
+    toBox.now(index, part);
+    settle();
   });
   const reset = button(null, "Whole picture", () => {
     cropper.put(null);
     change(withTerm(index, { box: null }));
   }, { seen: true, class: "small reset", disabled: !term.box });
-  panel.append(h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes) ?? "",
+  fill(panel, h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes),
     h("div", { class: "crop-place" }, cropper.area),
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
 }

@@ -26,7 +26,7 @@ function summary() {
 function notes() {
   const place = $("#notes");
   const lines = [...results.notes];
-  if (results.error) lines.push(results.error.message);
+  if (results.error) lines.push(results.error.message.split("\n")[0]);
   else if (results.hits.length && results.nothing) lines.unshift("Nothing here is really similar; these come closest.");
   place.replaceChildren(...lines.map((line) => h("p", { class: results.error ? "wrong" : "" }, sentence(line))), ...wayOut());
   place.hidden = !place.childElementCount;
@@ -34,18 +34,19 @@ function notes() {
 
 const sentence = (text) => {
   const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…\n]$/.test(begun) || begun.includes("\n") ? begun : `${begun}.`;
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
 };
 
 /** What one can do where there are no pictures. */
 function wayOut() {
   if (results.busy || results.hits.length) return [];
   if (results.error?.code === "library-empty" || (known && !library.pictures)) return [empty()];
-  if (results.error) return [h("p", {}, button(null, "Try again", () => refresh({ again: true }), { seen: true }))];
+  const { error } = results;
   const ways = [];
+  if (error?.status >= 500) ways.push(button(null, "Try again", () => refresh({ again: true }), { seen: true }));
   if (state.least) ways.push(button(null, "Show lower scores too", () => change({ least: 0 }), { seen: true }));
   if (filters()) ways.push(button(null, "Clear the filters", () => change(NO_FILTERS), { seen: true }));
-  const line = results.notes.length ? [] : [h("p", {}, "No picture fits.")];
+  const line = error || results.notes.length ? [] : [h("p", {}, "No picture fits.")];
   return [...line, ...(ways.length ? [h("p", { class: "row" }, ways)] : [])];
 }
 

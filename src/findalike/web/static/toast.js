@@ -14,8 +14,7 @@ export function toast(text, action = null) {
   if (action) {
     shown.append(h("button", { type: "button", onclick: () => { end(); action.run(); } }, action.label));
   }
-  while (place.childElementCount > 1) place.firstChild.remove();
-  place.append(shown);
+  place.replaceChildren(shown);
   raise(place);
   wait(shown, end);
 }
