@@ -24,7 +24,8 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -94,14 +95,24 @@ def clustered(rows: int, dim: int, queries: int, seed: int) -> tuple[Vectors, Ve
     return made[:rows], made[rows:], {"any": random.integers(0, 1000, rows), "subject": place}
 
 
-def build(folder: Path, card: Card, vectors: Vectors, columns: dict[str, Any]) -> dict[str, Any]:
-    """Write everything in batches, then optimize; seconds, and megabytes on disk."""
+def build(
+    folder: Path, card: Card, vectors: Vectors, columns: dict[str, Any], thumbnails: Sequence[bytes] = ()
+) -> dict[str, Any]:
+    """Write everything in batches, then optimize; seconds, and megabytes on disk. Assets have the thumbnails
+    in turn."""
     store = LanceStore(folder, mode="a")
     store.add_card(card)
     store.add_bank(lexicon().bank)
     batches = []
     for start in range(0, len(vectors), BATCH):
         made = _batch(card, vectors, columns, range(start, min(start + BATCH, len(vectors))))
+        if thumbnails:
+            made = replace(
+                made,
+                thumbnails={
+                    asset.id: thumbnails[(start + n) % len(thumbnails)] for n, asset in enumerate(made.assets)
+                },
+            )
         began = time.perf_counter()
         store.write(made)
         batches.append(time.perf_counter() - began)

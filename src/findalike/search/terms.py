@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -106,7 +107,10 @@ class Looker:
         try:
             with timing.stage("decode"):
                 data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
-                side = None if term.box else FOCUS_SIDE if term.focus else short_side([self.card])
+                side = FOCUS_SIDE if term.focus else short_side([self.card])
+                if term.box:  # so that what is in it is as large as a whole picture would be
+                    left, top, right, bottom = term.box
+                    side = math.ceil(side / min(right - left, bottom - top))
                 decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)
         except ReadError as error:
             name = asset.uri if asset else term.label

@@ -153,7 +153,8 @@ async def _refused(request: Request, error: FindalikeError) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     LOG.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return problem_response("internal", "something went wrong in the server; its log says more")
+    guarded = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+    return problem_response("internal", "something went wrong in the server; its log says more", guarded)
 
 
 # The document

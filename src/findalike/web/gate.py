@@ -49,10 +49,13 @@ class Gate:
         self, gone: Callable[[], Awaitable[bool]], context: contextvars.Context, work: Callable[[], T]
     ) -> T:
         await self._free.acquire()
-        if await gone():
+        try:
+            if await gone():
+                raise ProblemError("busy", "the client went away")
+            future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+        except BaseException:
             self._free.release()
-            raise ProblemError("busy", "the client went away")
-        future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+            raise
         future.add_done_callback(lambda _: self._free.release())
         return await asyncio.shield(future)
 

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from findalike.errors import UsageError
 from findalike.library import Library
 from findalike.web.app import create_app
-from findalike.web.config import Config
+from findalike.web.config import Config, Limits
 from findalike.web.protocol import Bounds, bounded
 from findalike.web.service import Service
 
@@ -45,7 +45,7 @@ def runner(app: FastAPI, config: Config) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http=bounded(Bounds(stall_seconds=config.limits.stall)),
+            http=bounded(_bounds(config.limits)),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -76,6 +76,11 @@ def opener() -> Callable[[Path], None] | None:
     if shutil.which("xdg-open") and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return lambda path: _run("xdg-open", str(path.parent))
     return None
+
+
+def _bounds(limits: Limits) -> Bounds:
+    """More requests than the gates let wait, so that it is they who tell clients to come back."""
+    return Bounds(stall_seconds=limits.stall, requests=2 * limits.waiting + 64)
 
 
 def _run(*command: str) -> None:

@@ -33,6 +33,9 @@ LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+PUBLIC_PORTS, ANY_PORT = frozenset({80, 443}), frozenset(range(1, 2**16))
+"""Where a picture may be fetched from: in the operator's own network servers have all kinds of ports."""
+
 READERS = 4
 """Threads for what is short: an asset, facets, a part of a file."""
 
@@ -96,8 +99,9 @@ class Service:
         if not self.config.urls:
             detail = "this server fetches nothing; send the picture, or ask its operator for --allow-urls"
             raise ProblemError("forbidden", detail)
-        limits = self.config.limits
-        wanted = FetchLimits(bytes=limits.body, seconds=limits.seconds / 3, private=self.config.private_urls)
+        limits, private = self.config.limits, self.config.private_urls
+        ports = ANY_PORT if private else PUBLIC_PORTS
+        wanted = FetchLimits(bytes=limits.body, seconds=limits.seconds / 3, ports=ports, private=private)
         return fetch(url, wanted)
 
     def warm(self) -> None:
