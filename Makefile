@@ -9,7 +9,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-BENCHMARKS := start ingest query store memory
+BENCHMARKS := start ingest query store server memory
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench eval docs constraints clean
@@ -56,7 +56,7 @@ fmt: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure start, ingest, queries, store and memory (half an hour); JSON in out/
+bench: setup ## Measure start, ingest, queries, store, server and memory (half an hour); JSON in out/
 	@mkdir -p out
 	@for name in $(BENCHMARKS); do \
 	  echo; echo "benchmarks/$$name.py"; \

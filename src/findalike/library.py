@@ -96,6 +96,7 @@ class Library:
         self.settings = settings
         self._open_spaces: dict[str, Space] = {}
         self._shelves = Shelves(store)
+        self._labels = tagging.Labels(store)
         self._encoders: dict[str, Encoder] = {}
         self._text_encoders: dict[str, TextEncoder | None] = {}
         self._loading = threading.Lock()
@@ -350,7 +351,7 @@ class Library:
 
     def labels(self, asset_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The labels of assets, of those that have any."""
-        return tagging.labels(self.store, asset_ids)
+        return self._labels.of(asset_ids)
 
     def edit(
         self,

@@ -99,11 +99,18 @@ class BankIndex:
 class Shelf:
     """The evidence of all banks over one list of pictures, as it was at one moment."""
 
-    def __init__(self, tables: Mapping[str, tuple[Bank, EvidenceTable]]) -> None:
+    def __init__(self, tables: Mapping[str, tuple[Bank, EvidenceTable]], before: Shelf | None = None) -> None:
+        """What of an earlier shelf is still so is taken over: a label changes one small table of many."""
         self.tables = tables
-        longest = max((table.asset_ids for _, table in tables.values()), key=len, default=())
-        place = {asset_id: row for row, asset_id in enumerate(longest)}
-        self._indexes = {name: _index(bank, table, place) for name, (bank, table) in tables.items()}
+        self._longest = max((table.asset_ids for _, table in tables.values()), key=len, default=())
+        known = before if before and before._longest is self._longest else None
+        place = dict(known.place) if known else {i: row for row, i in enumerate(self._longest)}
+        self._indexes = {
+            name: known._indexes[name]
+            if known and name in known.tables and _same_table(pair, known.tables[name])
+            else _index(*pair, place)
+            for name, pair in tables.items()
+        }
         self.ids = list(place)
         self.place = place
 
@@ -162,7 +169,7 @@ class Shelves:
         tables = {name: (bank, self._store.evidence(name)) for name, bank in self._store.banks().items()}
         with self._lock:
             if not _same(tables, self._shelf.tables):
-                self._shelf = Shelf(tables)
+                self._shelf = Shelf(tables, self._shelf)
             return self._shelf
 
 
@@ -214,5 +221,9 @@ def _same(
     tables: Mapping[str, tuple[Bank, EvidenceTable]], others: Mapping[str, tuple[Bank, EvidenceTable]]
 ) -> bool:
     return tables.keys() == others.keys() and all(
-        table is others[name][1] for name, (_, table) in tables.items()
+        _same_table(pair, others[name]) for name, pair in tables.items()
     )
+
+
+def _same_table(one: tuple[Bank, EvidenceTable], other: tuple[Bank, EvidenceTable]) -> bool:
+    return one[1] is other[1] and one[0] == other[0]

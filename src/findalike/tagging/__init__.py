@@ -9,7 +9,7 @@ words(...)    what a text names, what is near it, and how many pictures show tha
 """
 
 from findalike.tagging.facets import countable, facets, unknown_tags
-from findalike.tagging.labels import label, labels
+from findalike.tagging.labels import Labels, label
 from findalike.tagging.neighbours import Word, words
 from findalike.tagging.shown import CLASSIFIER, Tag, tags
 from findalike.tagging.tables import vocabularies
@@ -20,6 +20,7 @@ __all__ = [
     "CLASSIFIER",
     "MIN_CONFIDENCE",
     "Entry",
+    "Labels",
     "Tag",
     "Tagged",
     "Vocabulary",
@@ -28,7 +29,6 @@ __all__ = [
     "countable",
     "facets",
     "label",
-    "labels",
     "tag",
     "tags",
     "unknown_tags",

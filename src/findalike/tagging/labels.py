@@ -9,21 +9,35 @@ from findalike.errors import UsageError
 from findalike.filters import folded
 from findalike.store.base import Store
 from findalike.store.columns import check_tags, kept_tags
-from findalike.tagging.tables import LABELS, Tables, own_banks, vocabularies
-from findalike.types import Bank, Concept, Evidence
+from findalike.tagging.tables import LABELS, Tables, own_banks, row, vocabularies
+from findalike.types import Bank, Concept, Evidence, EvidenceTable
 
 LONGEST = 100
 """Letters of a label."""
 
 
-def labels(store: Store, asset_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The labels of assets by id, of those that have any, in the order in which the library met them."""
-    bank = store.banks().get(LABELS)
-    if bank is None:
-        return {}
-    tables = Tables(store, [LABELS])
-    found = {i: tables.of(LABELS, i) for i in asset_ids}
-    return {i: tuple(bank.concepts[n].name for n in sorted(one)) for i, one in found.items() if one}
+class Labels:
+    """Tells the labels of assets. Kept in memory until any of them changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: tuple[object, dict[str, tuple[str, ...]]] = (None, {})
+
+    def of(self, asset_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The labels by asset id, of those that have any, in the order in which the library met them."""
+        bank = self._store.banks().get(LABELS)
+        if bank is None:
+            return {}
+        table = self._store.evidence(LABELS)
+        if self._known[0] is not table:
+            self._known = table, _by_asset(bank, table)
+        known = self._known[1]
+        return {i: known[i] for i in asset_ids if i in known}
+
+
+def _by_asset(bank: Bank, table: EvidenceTable) -> dict[str, tuple[str, ...]]:
+    several = ((i, sorted(row(table, place))) for place, i in enumerate(table.asset_ids))
+    return {i: tuple(bank.concepts[n].name for n in numbers) for i, numbers in several if numbers}
 
 
 def label(store: Store, asset_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
