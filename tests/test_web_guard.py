@@ -516,3 +516,36 @@ def test_an_answer_keeps_its_own_headers() -> None:
     names = [name.lower() for name, _ in sent[0]["headers"]]
     assert len(names) == len(set(names)) == 7
     assert (b"Content-Security-Policy", b"sandbox") in sent[0]["headers"]
+
+
+def test_all_bodies_together_are_bounded_and_room_comes_back() -> None:
+    held = asyncio.Event()
+
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await held.wait()
+        await plain(scope, receive, send)
+
+    limit = BodyLimit(waits, 1000, together=1500)
+
+    async def post(size: int) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await limit({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+        return int(sent[0]["status"])
+
+    async def several() -> list[int]:
+        first = [asyncio.create_task(post(700)) for _ in range(2)]
+        await asyncio.sleep(0)
+        refused = await post(700)
+        held.set()
+        return [*await asyncio.gather(*first), refused, await post(700)]
+
+    assert asyncio.run(several()) == [200, 200, 503, 200]
+    assert limit.held == 0

@@ -87,14 +87,23 @@ class SameOrigin:
 class BodyLimit:
     """Bounds what is sent here, and how long this server waits for a client.
 
-    `bytes`: of a body, told by its header or counted as it comes. `seconds` of waiting for a whole body,
-    `stall` for each piece of it, and for a client to take each piece of an answer. What the application
-    does in between counts for none.
+    `bytes`: of a body, told by its header or counted as it comes. `together`: of all bodies that are being
+    answered. `seconds` of waiting for a whole body, `stall` for each piece of it, and for a client to take
+    each piece of an answer. What the application does in between counts for none.
     """
 
-    def __init__(self, app: ASGIApp, bytes: int, seconds: float = 60.0, stall: float = 20.0) -> None:  # noqa: A002
+    def __init__(
+        self,
+        app: ASGIApp,
+        bytes: int,  # noqa: A002
+        seconds: float = 60.0,
+        stall: float = 20.0,
+        together: int | None = None,
+    ) -> None:
         self.app = app
         self.bytes = bytes
+        self.together = 8 * bytes if together is None else together
+        self.held = 0
         self.seconds = seconds
         self.stall = stall
 
@@ -109,6 +118,8 @@ class BodyLimit:
         except Exception:
             if not exchange.refusal:
                 raise
+        finally:
+            self.held -= exchange.bytes
         if exchange.refusal and not exchange.started:
             await exchange.refuse(exchange.refusal, scope)
         return None
@@ -164,7 +175,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._seconds = limit.seconds
-        self._bytes = 0
+        self.bytes = 0
         self._whole = False
         self._gone = False
 
@@ -174,10 +185,14 @@ class _Exchange:
         if self._whole:
             return await self._receive()
         message = await self._piece()
-        self._bytes += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self.bytes += size
+        self.limit.held += size
         self._whole = not message.get("more_body", False)
-        if self._bytes > self.limit.bytes:
+        if self.bytes > self.limit.bytes:
             raise self._refused("too-large")
+        if self.limit.held > self.limit.together:
+            raise self._refused("busy")
         return message
 
     async def _piece(self) -> Message:
@@ -212,6 +227,7 @@ class _Exchange:
         details = {
             "bad-request": "The length of the body must be told once, as a number, and not for chunks.",
             "too-large": f"A body may have {self.limit.bytes} bytes.",
+            "busy": "So much is being sent at once that there is no room for more.",
             "slow": f"A body must come within {self.limit.seconds:g} seconds, "
             f"and no piece of it {self.limit.stall:g} seconds after another.",
         }
@@ -222,7 +238,7 @@ class _Exchange:
             await self.send({**message, "more_body": True} if last else message)
 
         await problem_response(code, details[code], _CLOSE)(scope, self._receive, hold)
-        if code == "too-large":
+        if code in ("too-large", "busy"):
             await self._drain()
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 

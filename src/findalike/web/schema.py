@@ -47,7 +47,7 @@ class TermIn(Asked):
 class SearchIn(Asked):
     """Terms to rank by, a filter to pass, both, or neither: then all pictures, by path."""
 
-    terms: list[TermIn] = []
+    terms: Annotated[list[TermIn], Field(max_length=256)] = []
     where: Text | None = Field(default=None, examples=["year >= 2015 and tag = 'dog'"])
     min_score: Share = 0.0
     limit: Annotated[int, Field(ge=1, le=MAX_K)] = 40

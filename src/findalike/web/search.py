@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
@@ -98,7 +99,7 @@ async def _read(request: Request) -> tuple[SearchIn, Mapping[str, bytes]]:
     """The query of a body, and the pictures that came with it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return validated(SearchIn, await request.body()), {}
+        return await run_in_threadpool(validated, SearchIn, await request.body()), {}
     if kind != "multipart/form-data":
         raise ProblemError(
             "unsupported-media",
