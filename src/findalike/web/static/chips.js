@@ -15,14 +15,12 @@ export function termName(term) {
   return term.kind === "picture" ? "your picture" : term.value;
 }
 
-/** Points an img at a term's picture; hides it where there is none to show. */
+/** Points an img at a term's picture; puts a sign in its place, and tells so, where there is none to show. */
 export async function showTerm(img, term, size) {
-  if (term.kind === "id") img.src = thumbnail(seen.get(term.value) ?? { id: term.value }, size);
-  else if (term.kind === "picture") {
-    const url = await pictureUrl(term.value);
-    if (url) img.src = url;
-    else img.replaceWith(h("span", { class: "blank" }, icon("picture")));
-  }
+  const url = term.kind === "id" ? thumbnail(seen.get(term.value) ?? { id: term.value }, size) : await pictureUrl(term.value);
+  if (url) img.src = url;
+  else img.replaceWith(h("span", { class: "blank" }, icon("picture")));
+  return Boolean(url);
 }
 
 const times = (weight) => (Math.abs(weight) === 1 ? "" : `×${Math.abs(weight)}`);

@@ -11,7 +11,7 @@ import { icon } from "./icons.js";
 import { labelEditor } from "./labels.js";
 import { library, loadLibrary } from "./library.js";
 import { queryPicture } from "./query.js";
-import { more, putIn, results, takeOut } from "./search.js";
+import { more, putIn, results, takeOut, watchResults } from "./search.js";
 import { NEW_SEARCH, change, hasPositive, leave, ranks, state, watch } from "./state.js";
 import { moreLike } from "./terms.js";
 import { failed, toast } from "./toast.js";
@@ -35,6 +35,7 @@ function follow(changed) {
   asking.abort();
   asking = new AbortController();
   const build = () => {
+    if (!current) return;
     render();
     if (!dialog.open) dialog.showModal();
   };
@@ -134,9 +135,12 @@ function renderStage(shown) {
   const stage = $(".stage", dialog);
   stage.replaceChildren(figure(shown, hit && results.ranked ? hit.box : null));
   const query = comparing && queryPicture();
+  stage.style.setProperty("--ratio", ratioOf(shown));
   stage.classList.toggle("two", Boolean(query));
   if (query) stage.prepend(queryFigure(query));
 }
+
+const ratioOf = ({ width, height }) => (width && height ? width / height : 1.5);
 
 function framed(ratio, width, ...content) {
   return h("figure", {}, h("div", { class: "frame", style: { "--ratio": ratio, ...(width && { "--wide": `${Math.max(320, width * 2)}px` }) } }, content));
@@ -146,7 +150,7 @@ function figure(shown, box) {
   const large = h("img", { class: "large", alt: shown.tags?.length ? `${shown.name}, shows ${shown.tags.slice(0, 6).join(", ")}` : shown.name,
     onload: () => large.classList.add("ready") });
   large.src = thumbnail(shown, LARGE);
-  return framed(shown.width && shown.height ? shown.width / shown.height : 1.5, shown.width,
+  return framed(ratioOf(shown), shown.width,
     h("img", { src: thumbnail(shown), alt: "" }), large, part(box, "The part that matched"));
 }
 
@@ -249,8 +253,18 @@ function key(event) {
   does();
 }
 
+/** Follows results that come while a picture is open: its place among them is another one. */
+function renumber() {
+  const old = $(".detail-head", dialog);
+  if (!current || !old) return;
+  const held = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  old.replaceWith(head({ name: "", ...seen.get(current) }));
+  if (held) dialog.querySelector(`[data-key=${held}]`)?.focus();
+}
+
 export function startDetail() {
   dialog.append(content);
+  watchResults(renumber);
   watch(follow);
   dialog.addEventListener("keydown", key);
   dialog.addEventListener("cancel", (event) => {

@@ -3,6 +3,7 @@ import { seen } from "./api.js";
 import { h } from "./dom.js";
 import { state } from "./state.js";
 
+const RELATED = 0.3; // the score from which on pictures are related at all
 const OWN = new Set(["width", "height"]); // told otherwise
 
 export function bytes(size) {
@@ -52,7 +53,7 @@ const texts = () => new Set([state.words.trim(), ...state.terms.filter((term) =>
 /** One sentence for each reason why a hit was found. */
 export function why(hit) {
   const asked = texts();
-  const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked));
+  const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked, hit.score));
   return [...new Set(lines.filter(Boolean))];
 }
 
@@ -62,13 +63,13 @@ function named(term) {
   return (id && seen.get(id)?.name) || (id ? "the picture" : "your picture");
 }
 
-function sentence({ term, space, similarity, weight }, asked) {
+function sentence({ term, space, similarity, weight }, asked, score) {
   const words = asked.has(term);
   const away = weight < 0;
   if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
   if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
   if (words) return away ? `Pushed away from “${term}”, which it fits less` : `As a whole it fits “${term}”`;
-  return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks like ${named(term)}`;
+  return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks ${score < RELATED ? "only a little " : ""}like ${named(term)}`;
 }
 
 function surely(similarity, away) {

@@ -123,7 +123,8 @@ function showTags(tags) {
   const chosen = state.tags.filter((tag) => !COLOURS.includes(tag));
   const things = [...rest.filter(({ value }) => !LOOKS.test(value)).slice(0, FEW), ...rest.filter(({ value }) => LOOKS.test(value))];
   showValues("tag", things, chosen.filter((tag) => !labels.has(tag)), toggleTag);
-  showValues("label", tags.filter(({ value }) => labels.has(value)), chosen.filter((tag) => labels.has(tag)), toggleTag);
+  const counts = new Map(tags.map(({ value, count: pictures }) => [value, pictures]));
+  showValues("label", [...labels].map((value) => ({ value, count: counts.get(value) })), chosen.filter((tag) => labels.has(tag)), toggleTag);
   place("tag").hidden = false;
 }
 

@@ -48,7 +48,7 @@ function paint() {
   const used = new Set();
   for (const at of [...wanted].sort((a, b) => a - b)) paintRow(at, used);
   for (const [at, row] of shown) if (!wanted.has(at)) { row.remove(); shown.delete(at); }
-  for (const [id, cell] of cells) if (!used.has(id)) { cell.remove(); cells.delete(id); }
+  for (const [id, cell] of cells) if (!used.has(id)) drop(cell);
   sharpen(cells.values());
   if (rows.length && rows.at(-1).top < from + innerHeight + 900) more();
 }
@@ -81,6 +81,14 @@ function paintRow(at, used) {
   }
 }
 
+/** Takes a cell away; what it was still loading must not hold up others. */
+function drop(cell) {
+  const img = $("img", cell);
+  if (!img.complete) img.removeAttribute("src");
+  cell.remove();
+  cells.delete(cell.hit.id);
+}
+
 /** Puts a row where it belongs among those in the document, so that reading follows the eye. */
 function place(row, at) {
   const after = [...shown.keys()].filter((other) => other > at).sort((a, b) => a - b)[0];
@@ -88,7 +96,7 @@ function place(row, at) {
 }
 
 const dividerRow = () => h("div", { class: "grid-row divider", role: "row" },
-  h("span", { role: "gridcell" }, "What follows is hardly related"));
+  h("span", { role: "gridcell" }, "Less alike from here on"));
 
 function cellOf(hit) {
   const img = h("img", { decoding: "async", draggable: "false", onerror: () => cell.classList.add("broken") });
@@ -117,6 +125,8 @@ function dress(cell, hit) {
     ...(ranked ? [h("span", { class: "band" }, `${hit.band} ${hit.score?.toFixed(2) ?? ""}`)] : []));
   $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
   $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
+  $("[data-act=similar]", cell).setAttribute("aria-label", `More like ${hit.name}`);
+  $(".act-not", cell).setAttribute("aria-label", `Not a match: ${hit.name}`);
   $(".act-not", cell).hidden = !ranked;
   mark(cell);
 }

@@ -192,8 +192,8 @@ function renderUpload() {
     upload(picturesAmong(field.files));
     field.value = "";
   });
-  place.replaceChildren(h("h3", {}, "Add pictures"), field, h("div", { class: "row" },
-    button("picture", "Choose pictures to upload", () => field.click(), { seen: true }), h("span", { class: "upload-state tip", role: "status" })));
+  place.replaceChildren(h("h3", {}, "Upload pictures"), field, h("div", { class: "row" },
+    button("picture", "Choose pictures", () => field.click(), { seen: true }), h("span", { class: "upload-state tip", role: "status" })));
 }
 
 async function upload(files) {

@@ -3,6 +3,7 @@ import { seen } from "./api.js";
 import { showTerm, termName } from "./chips.js";
 import { crop } from "./crop.js";
 import { $, button, debounced, fill, h, set, throttled } from "./dom.js";
+import { stored } from "./pictures.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
 const panel = $("#query");
@@ -36,7 +37,7 @@ function build(indexes) {
   const index = indexes[chosen];
   const term = state.terms[index];
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
-  showTerm(img, term, 800);
+  showTerm(img, term, 800).then((there) => { if (!there) unseen(index, term); });
   cropper = crop(img, term.box, (box, done) => {
     const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
     reset.disabled = !part;
@@ -51,6 +52,14 @@ function build(indexes) {
   fill(panel, h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes),
     h("div", { class: "crop-place" }, cropper.area),
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
+}
+
+/** In the place of a picture that this browser cannot show, or does not have. */
+async function unseen(index, term) {
+  panel.hidden = !await stored(term.value);
+  cropper = null;
+  fill(panel, h("summary", {}, "Query picture"),
+    h("p", { class: "tip" }, "This browser cannot show this kind of picture. It is searched with all the same."), focus(index, term));
 }
 
 function several(indexes) {
@@ -71,7 +80,7 @@ function focus(index, term) {
 
 /** Follows the address where it was gone back in: the picture is the same, its box may be another. */
 function update(indexes) {
-  if (!indexes.length || !cropper) return;
+  if (!indexes.length || !cropper || !$(".crop", panel)) return;
   const term = state.terms[indexes[chosen]];
   if (!panel.querySelector(".crop-box").matches(":active")) cropper.put(term.box);
   $(".reset", panel).disabled = !term.box;

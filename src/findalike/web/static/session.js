@@ -6,7 +6,7 @@ import { $, h } from "./dom.js";
 export function ask(title, text, yes) {
   const dialog = $("#ask");
   dialog.replaceChildren(h("form", { method: "dialog" }, h("h2", { id: "ask-title" }, title), h("p", {}, text),
-    h("div", { class: "actions end" }, h("button", { value: "no", autofocus: true }, "Cancel"), h("button", { value: "yes", class: "main" }, yes))));
+    h("div", { class: "actions right" }, h("button", { value: "no", autofocus: true }, "Cancel"), h("button", { value: "yes", class: "main" }, yes))));
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {
@@ -36,7 +36,7 @@ function signIn() {
     };
     dialog.replaceChildren(h("form", { onsubmit: enter }, h("h2", { id: "session-title" }, "A token, please"),
       h("p", {}, "This library is not open to all. The token is what its operator started the server with."),
-      field, wrong, h("div", { class: "actions end" }, h("button", { type: "submit", class: "main" }, "Open"))));
+      field, wrong, h("div", { class: "actions right" }, h("button", { type: "submit", class: "main" }, "Open"))));
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.showModal();
   });

@@ -6,7 +6,7 @@ import { refresh, results, watchResults } from "./search.js";
 import { change, ranks, state, watch } from "./state.js";
 import { NO_FILTERS, filters } from "./where.js";
 
-const PLAIN = /format$|^colou?rful$|^(red|orange|yellow|green|turquoise|blue|purple|pink|brown|beige|black|white|grey)$/;
+const PLAIN = /format$|^(colou?rful|bright|dark|animal|mammal|carnivore|canine|nature|red|orange|yellow|green|turquoise|blue|purple|pink|brown|beige|black|white|grey)$/;
 
 function howMany() {
   const { hits, cursor } = results;
@@ -25,8 +25,8 @@ function summary() {
 
 function notes() {
   const place = $("#notes");
-  const lines = [...results.notes];
-  if (results.error) lines.push(results.error.message.split("\n")[0]);
+  const lines = bare() ? [] : [...results.notes];
+  if (results.error && !bare()) lines.push(results.error.message.split("\n")[0]);
   else if (results.hits.length && results.nothing) lines.unshift("Nothing here is really similar; these come closest.");
   place.replaceChildren(...lines.map((line) => h("p", { class: results.error ? "wrong" : "" }, sentence(line))), ...wayOut());
   place.hidden = !place.childElementCount;
@@ -40,7 +40,7 @@ const sentence = (text) => {
 /** What one can do where there are no pictures. */
 function wayOut() {
   if (results.busy || results.hits.length) return [];
-  if (results.error?.code === "library-empty" || (known && !library.pictures)) return [empty()];
+  if (bare()) return [empty()];
   const { error } = results;
   const ways = [];
   if (error?.status >= 500) ways.push(button(null, "Try again", () => refresh({ again: true }), { seen: true }));
@@ -49,6 +49,8 @@ function wayOut() {
   const line = error || results.notes.length ? [] : [h("p", {}, "No picture fits.")];
   return [...line, ...(ways.length ? [h("p", { class: "row" }, ways)] : [])];
 }
+
+const bare = () => results.error?.code === "library-empty" || (known && !library.pictures && !results.hits.length);
 
 const empty = () => h("div", { class: "empty" }, h("h2", {}, "No pictures yet"),
   h("p", {}, "Index a folder, and its pictures can be searched. They stay where they are, and on this computer."),
@@ -76,8 +78,9 @@ function hint() {
 async function learnExamples() {
   if (examples.length || !library.pictures) return hint();
   const tags = await facet("tag", null, 60).catch(() => []);
-  const rare = tags.filter(({ value, count: many }) => !PLAIN.test(value) && many < library.pictures * 0.3);
-  examples = rare.slice(0, 5).map(({ value }) => value);
+  const things = tags.filter(({ value, count: many }) => !PLAIN.test(value) && many < library.pictures * 0.15);
+  const apart = Math.max(1, Math.floor(things.length / 6)); // neighbours in this list are often kinds of one another
+  examples = things.filter((_, at) => at % apart === 0).slice(0, 5).map(({ value }) => value);
   hint();
 }
 
