@@ -1,5 +1,6 @@
 // The box for words: searches as one types, at once on Enter, and keeps the words on a second Enter.
 import { $, debounced } from "./dom.js";
+import { focusGrid } from "./grid.js";
 import { takeFiles } from "./terms.js";
 import { change, newTerm, settle, state, watch, withTerm } from "./state.js";
 
@@ -33,6 +34,13 @@ function keep() {
   box.focus();
 }
 
+function key(event) {
+  if (event.key === "ArrowDown") {
+    event.preventDefault();
+    focusGrid();
+  } else backspace(event);
+}
+
 function backspace(event) {
   if (event.key !== "Backspace" || box.value || !state.terms.length) return;
   event.preventDefault();
@@ -55,7 +63,7 @@ export function startBox() {
     $("#add-words").hidden = !box.value.trim();
     later();
   });
-  box.addEventListener("keydown", backspace);
+  box.addEventListener("keydown", key);
   box.addEventListener("blur", () => { if (box.value !== state.words) now(); });
   $("#search").addEventListener("submit", enter);
   $("#add-words").addEventListener("click", keep);

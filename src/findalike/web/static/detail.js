@@ -1,6 +1,5 @@
 // One picture, large: what it shows, why it was found, what is like it, and what can be done with it.
 import { asset, assetPath, call, search, seen, send, thumbnail } from "./api.js";
-import { showTerm, termName } from "./chips.js";
 import { ask } from "./session.js";
 import { $, button, h, say, softly, typing } from "./dom.js";
 import { copyText } from "./export.js";
@@ -12,11 +11,11 @@ import { labelEditor } from "./labels.js";
 import { library, loadLibrary } from "./library.js";
 import { queryPicture } from "./query.js";
 import { more, putIn, results, takeOut, watchResults } from "./search.js";
+import { LARGE, showOn } from "./stage.js";
 import { NEW_SEARCH, change, hasPositive, leave, ranks, state, watch } from "./state.js";
 import { moreLike } from "./terms.js";
 import { failed, toast } from "./toast.js";
 
-const LARGE = 1600;
 const dialog = $("#detail");
 const content = h("div", { class: "content" });
 let current = null; // the id that is shown
@@ -111,7 +110,8 @@ function render() {
   const held = dialog.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   dialog.setAttribute("aria-label", `Picture ${shown.name}`);
   content.replaceChildren(head(shown), h("div", { class: "stage" }), h("div", { class: "about" }), h("section", { class: "strip", "aria-label": "Similar pictures" }));
-  renderStage(shown);
+  const hit = results.hits[place()];
+  showOn($(".stage", dialog), shown, hit && results.ranked ? hit.box : null, comparing && queryPicture());
   renderFacts(shown);
   dialog.querySelector(held ? `[data-key=${held}]:not(:disabled)` : "[data-key=close]")?.focus();
   say(`${shown.name}${place() >= 0 ? `, ${place() + 1} of ${results.hits.length}` : ""}`);
@@ -128,45 +128,6 @@ function head(shown) {
     button("left", "Previous picture", () => step(-1), { ...key("left"), class: "quiet", disabled: at <= 0 }),
     button("right", "Next picture", () => step(1), { ...key("right"), class: "quiet", disabled: at < 0 || at >= results.hits.length - 1 }),
     button("close", "Close", () => leave({ open: null }), { ...key("close"), class: "quiet" }));
-}
-
-function renderStage(shown) {
-  const hit = results.hits[place()];
-  const stage = $(".stage", dialog);
-  stage.replaceChildren(figure(shown, hit && results.ranked ? hit.box : null));
-  const query = comparing && queryPicture();
-  stage.style.setProperty("--ratio", ratioOf(shown));
-  stage.classList.toggle("two", Boolean(query));
-  if (query) stage.prepend(queryFigure(query));
-}
-
-const ratioOf = ({ width, height }) => (width && height ? width / height : 1.5);
-
-function framed(ratio, width, ...content) {
-  return h("figure", {}, h("div", { class: "frame", style: { "--ratio": ratio, ...(width && { "--wide": `${Math.max(320, width * 2)}px` }) } }, content));
-}
-
-function figure(shown, box) {
-  const large = h("img", { class: "large", alt: shown.tags?.length ? `${shown.name}, shows ${shown.tags.slice(0, 6).join(", ")}` : shown.name,
-    onload: () => large.classList.add("ready") });
-  large.src = thumbnail(shown, LARGE);
-  return framed(ratioOf(shown), shown.width,
-    h("img", { src: thumbnail(shown), alt: "" }), large, part(box, "The part that matched"));
-}
-
-function queryFigure(term) {
-  const img = h("img", { class: "large ready", alt: `Searched with: ${termName(term)}` });
-  const made = framed(1, 0, img, part(term.box, "The part that was searched with"));
-  img.onload = () => made.firstChild.style.setProperty("--ratio", img.naturalWidth / img.naturalHeight);
-  showTerm(img, term, 1024);
-  made.append(h("figcaption", {}, "Query"));
-  return made;
-}
-
-function part(box, title) {
-  if (!box || (box[0] <= 0.01 && box[1] <= 0.01 && box[2] >= 0.99 && box[3] >= 0.99)) return null;
-  const [left, top, right, bottom] = box.map((edge) => edge * 100);
-  return h("span", { class: "part", title, style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } });
 }
 
 const block = (title, ...content) => (content.flat().some(Boolean) ? h("section", {}, h("h3", {}, title), ...content) : null);

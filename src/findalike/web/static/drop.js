@@ -58,6 +58,7 @@ function paste(event) {
   const text = data.getData("text/plain").trim().replace(/\s+/g, " ").slice(0, 1000);
   if (!text) return;
   event.preventDefault();
+  if (library.limits.urls && /^https?:\/\/\S+$/.test(text)) return begin([newTerm("url", text)], false);
   change({ words: text, open: null, view: "" });
   focusBox();
 }

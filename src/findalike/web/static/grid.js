@@ -1,12 +1,12 @@
 // The pictures that were found, in rows of which only those near the window are in the document.
-import { write } from "./address.js";
-import { $, button, h } from "./dom.js";
+import { cellOf, dress, mark, reach } from "./cell.js";
+import { $, h } from "./dom.js";
 import { feedback } from "./feedback.js";
-import { justified, rowAt } from "./layout.js";
+import { justified, rowAt, upOrDown } from "./layout.js";
 import { more, results, watchResults } from "./search.js";
-import { best, sharpen } from "./sharpen.js";
-import { isSelected, pick, watchSelection } from "./selection.js";
-import { change, state } from "./state.js";
+import { sharpen } from "./sharpen.js";
+import { pick, watchSelection } from "./selection.js";
+import { change } from "./state.js";
 import { moreLike } from "./terms.js";
 
 const GAP = 8;
@@ -70,7 +70,8 @@ function paintRow(at, used) {
     const hit = results.hits[index];
     used.add(hit.id);
     const cell = cells.get(hit.id) ?? cellOf(hit);
-    if (cell.hit !== hit || cell.ranked !== results.ranked) dress(cell, hit);
+    cells.set(hit.id, cell);
+    dress(cell, hit);
     cell.index = index;
     cell.style.setProperty("left", `${left}px`);
     cell.style.setProperty("width", `${widths[index - start]}px`);
@@ -98,50 +99,6 @@ function place(row, at) {
 const dividerRow = () => h("div", { class: "grid-row divider", role: "row" },
   h("span", { role: "gridcell" }, "Less alike from here on"));
 
-function cellOf(hit) {
-  const img = h("img", { decoding: "async", draggable: "false", onerror: () => cell.classList.add("broken") });
-  const cell = h("div", { class: "cell", role: "gridcell", dataset: { id: hit.id } },
-    h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "caption", "aria-hidden": "true" })),
-    h("span", { class: "meter", "aria-hidden": "true" }),
-    h("button", { type: "button", class: "tick", role: "checkbox", dataset: { act: "pick" } }),
-    h("div", { class: "acts" },
-      button("similar", "More like this", null, { dataset: { act: "similar" } }),
-      button("no", "Not a match", null, { dataset: { act: "not" }, class: "act-not" })));
-  cells.set(hit.id, cell);
-  return cell;
-}
-
-function dress(cell, hit) {
-  const { ranked } = results;
-  if (cell.hit?.links.thumbnail !== hit.links.thumbnail) {
-    cell.classList.remove("broken");
-    $("img", cell).src = best(hit);
-  }
-  Object.assign(cell, { hit, ranked });
-  const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
-  $("img", cell).alt = told.filter(Boolean).join(", ");
-  $(".pic", cell).href = write({ ...state, open: hit.id });
-  $(".caption", cell).replaceChildren(h("span", { class: "name" }, hit.name),
-    ...(ranked ? [h("span", { class: "band" }, `${hit.band} ${hit.score?.toFixed(2) ?? ""}`)] : []));
-  $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
-  $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
-  $("[data-act=similar]", cell).setAttribute("aria-label", `More like ${hit.name}`);
-  $(".act-not", cell).setAttribute("aria-label", `Not a match: ${hit.name}`);
-  $(".act-not", cell).hidden = !ranked;
-  mark(cell);
-}
-
-function mark(cell) {
-  const on = isSelected(cell.hit.id);
-  cell.setAttribute("aria-selected", on);
-  $(".tick", cell).setAttribute("aria-checked", on);
-}
-
-/** Only one picture at a time is reached by the tab key. */
-function reach(cell, on) {
-  for (const part of cell.querySelectorAll("a, button")) part.tabIndex = on ? 0 : -1;
-}
-
 function go(index, focus = true) {
   const next = Math.max(0, Math.min(results.hits.length - 1, index));
   const before = cells.get(results.hits[active]?.id);
@@ -165,30 +122,11 @@ function show({ top, height }) {
   else if (at + height > innerHeight - 16) scrollBy(0, at + height - innerHeight + 16);
 }
 
-/** The picture above or below, by the middle of the one at `index`. */
-function vertical(index, way) {
-  const at = rows.findIndex(({ start, end }) => start <= index && index < end);
-  let next = at + way;
-  while (rows[next]?.divider) next += way;
-  if (!rows[next]) return way > 0 ? results.hits.length - 1 : index;
-  const middle = middles(rows[at])[index - rows[at].start];
-  const distances = middles(rows[next]).map((other) => Math.abs(other - middle));
-  return rows[next].start + distances.indexOf(Math.min(...distances));
-}
-
-function middles({ widths }) {
-  let left = 0;
-  return widths.map((width) => {
-    left += width + GAP;
-    return left - GAP - width / 2;
-  });
-}
-
 const MOVES = {
   ArrowLeft: (index) => index - 1,
   ArrowRight: (index) => index + 1,
-  ArrowUp: (index) => vertical(index, -1),
-  ArrowDown: (index) => vertical(index, 1),
+  ArrowUp: (index) => upOrDown(rows, index, -1, GAP),
+  ArrowDown: (index) => upOrDown(rows, index, 1, GAP),
   Home: () => 0,
   End: () => results.hits.length - 1,
 };
@@ -230,6 +168,9 @@ export function focusPicture(id) {
   const index = results.hits.findIndex((hit) => hit.id === id);
   if (index >= 0) go(index);
 }
+
+/** Brings the focus to the picture that the keyboard was at. */
+export const focusGrid = () => go(active);
 
 /** The img of a picture, where it is in the document. */
 export const pictureElement = (id) => cells.get(id)?.querySelector("img");

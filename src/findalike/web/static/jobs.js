@@ -1,13 +1,14 @@
-// The library: which folders it takes, how indexing goes, and what could not be read.
-import { call, get, pause, send } from "./api.js";
-import { $, button, count, debounced, h, say } from "./dom.js";
+// The library: which folders it takes, and how indexing goes.
+import { get, pause, send } from "./api.js";
+import { $, button, count, fill, h, say } from "./dom.js";
 import { copyText } from "./export.js";
+import { showFailures } from "./failures.js";
 import { icon } from "./icons.js";
 import { library, loadLibrary, watchLibrary } from "./library.js";
-import { picturesAmong } from "./pictures.js";
 import { refresh } from "./search.js";
-import { leave, change, state, watch } from "./state.js";
+import { change, leave, state, watch } from "./state.js";
 import { failed, toast } from "./toast.js";
+import { uploadPart } from "./upload.js";
 
 const dialog = $("#index");
 const content = h("div");
@@ -25,7 +26,7 @@ async function follow(changed) {
   try {
     await loadLibrary();
     if (library.can.index) await learnJobs();
-    if (library.failures) await showFailures();
+    if (library.failures) await showFailures($(".failures", dialog));
   } catch (error) {
     failed(error);
   }
@@ -43,10 +44,9 @@ async function learnJobs() {
 function render() {
   content.replaceChildren(
     h("header", { class: "sheet-head" }, h("h2", { id: "index-title" }, "Library"), button("close", "Close", () => leave({ view: "" }), { class: "quiet" })),
-    h("p", { class: "library-facts" }), h("div", { class: "folders" }), h("div", { class: "upload" }), h("div", { class: "failures" }));
+    h("p", { class: "library-facts" }), h("div", { class: "folders" }), h("div", { class: "upload" }, uploadPart()), h("div", { class: "failures" }));
   renderFacts();
   renderFolders();
-  renderUpload();
 }
 
 function renderFacts() {
@@ -151,86 +151,7 @@ async function ended(job) {
   if (!dialog.open) toast(`Indexing ${job.path} is ${job.state}`, { label: "Show", run: () => change({ view: "index" }) });
   await loadLibrary().catch(() => {});
   refresh({ again: true });
-  if (dialog.open) showFailures().catch(() => {});
-}
-
-// What could not be read
-
-let failures = { list: [], cursor: null };
-
-async function showFailures(cursor = null) {
-  const query = new URLSearchParams({ limit: 200, ...(cursor && { cursor }) });
-  const answer = await get(`/v1/failures?${query}`);
-  failures = { list: cursor ? failures.list.concat(answer.failures) : answer.failures, cursor: answer.cursor };
-  renderFailures();
-}
-
-function renderFailures() {
-  const place = $(".failures", dialog);
-  if (!place) return;
-  if (!failures.list.length) return place.replaceChildren();
-  const list = h("ul", { class: "failure-list" });
-  const fill = (text) => list.replaceChildren(...failures.list
-    .filter(({ path, error }) => `${path} ${error}`.toLowerCase().includes(text))
-    .map(({ path, stage, error }) => h("li", {}, h("span", { class: "path" }, path), h("span", { class: "tip" }, `${stage}: ${error}`))));
-  const field = failures.list.length > 8 && h("input", { type: "search", placeholder: "Find a file or a reason", "aria-label": "Find among the failures",
-    oninput: debounced(120, (event) => fill(event.target.value.toLowerCase())) });
-  fill("");
-  const many = Math.max(library.failures, failures.list.length);
-  place.replaceChildren(h("details", { open: failures.list.length <= 8 }, h("summary", {}, `${count(many, "file")} could not be read`), field || "", list,
-    failures.cursor ? button(null, "More", () => showFailures(failures.cursor).catch(failed), { seen: true }) : ""));
-}
-
-// Uploads
-
-function renderUpload() {
-  const place = $(".upload", dialog);
-  if (!place) return;
-  if (!library.can.upload) return place.replaceChildren();
-  const field = h("input", { type: "file", multiple: true, hidden: true, accept: "image/*,.heic,.heif,.avif,.tif,.tiff", "aria-label": "Pictures to add", tabIndex: -1 });
-  field.addEventListener("change", () => {
-    upload(picturesAmong(field.files));
-    field.value = "";
-  });
-  place.replaceChildren(h("h3", {}, "Upload pictures"), field, h("div", { class: "row" },
-    button("picture", "Choose pictures", () => field.click(), { seen: true }), h("span", { class: "upload-state tip", role: "status" })));
-}
-
-async function upload(files) {
-  const failedOnes = [];
-  let done = 0;
-  const tell = (text) => { const place = $(".upload-state", dialog); if (place) place.textContent = text; };
-  try {
-    for (const batch of batches(files, library.limits.body * 0.9)) {
-      tell(`${done.toLocaleString("en")} of ${files.length.toLocaleString("en")}`);
-      const body = new FormData();
-      batch.forEach((file) => body.append("files", file, file.name));
-      const answer = await (await call("/v1/assets", { method: "POST", body, again: false })).json();
-      failedOnes.push(...answer.failures);
-      done += batch.length;
-    }
-    tell(`${count(done - failedOnes.length, "picture")} added${failedOnes.length ? `. ${failedOnes.map(({ name, error }) => `${name}: ${error}`).join("; ")}` : ""}`);
-    await loadLibrary();
-    refresh({ again: true });
-  } catch (error) {
-    tell("");
-    failed(error);
-  }
-}
-
-/** Files in groups that one request can carry. */
-function* batches(files, room) {
-  let batch = [];
-  let size = 0;
-  for (const file of files) {
-    if (batch.length && (size + file.size > room || batch.length >= 20)) {
-      yield batch;
-      [batch, size] = [[], 0];
-    }
-    batch.push(file);
-    size += file.size;
-  }
-  if (batch.length) yield batch;
+  if (dialog.open) showFailures($(".failures", dialog)).catch(() => {});
 }
 
 export function startJobs() {
@@ -242,7 +163,7 @@ export function startJobs() {
   });
   dialog.addEventListener("close", () => { if (state.view) leave({ view: "" }); });
   watch(follow);
-  watchLibrary(() => { if (dialog.open) { renderFacts(); renderFolders(); if (!$(".upload", dialog)?.childElementCount) renderUpload(); } });
+  watchLibrary(() => { if (dialog.open) { renderFacts(); renderFolders(); if (!$(".upload", dialog).childElementCount) fill($(".upload", dialog), uploadPart()); } });
   addEventListener("hashchange", () => { if (location.hash === "#index" && state.view !== "index") change({ view: "index" }, "replace"); });
   if (state.view) follow(new Set(["view"]));
 }

@@ -58,3 +58,22 @@ export function rowAt(rows, y) {
   }
   return low;
 }
+
+/** The picture above or below, by the middle of the one at `index`; at an end the first or last. */
+export function upOrDown(rows, index, way, gap) {
+  const at = rows.findIndex(({ start, end }) => start <= index && index < end);
+  let next = at + way;
+  while (rows[next]?.divider) next += way;
+  if (!rows[next]) return way > 0 ? rows[at].end - 1 : index;
+  const middle = middles(rows[at], gap)[index - rows[at].start];
+  const distances = middles(rows[next], gap).map((other) => Math.abs(other - middle));
+  return rows[next].start + distances.indexOf(Math.min(...distances));
+}
+
+function middles({ widths }, gap) {
+  let left = 0;
+  return widths.map((width) => {
+    left += width + gap;
+    return left - gap - width / 2;
+  });
+}

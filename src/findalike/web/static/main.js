@@ -1,5 +1,6 @@
 // Starts all parts of the page, and asks for the first pictures.
 import { EMPTY } from "./address.js";
+import { startBar } from "./bar.js";
 import { startBox } from "./box.js";
 import { startChips } from "./chips.js";
 import { startDetail } from "./detail.js";
@@ -23,7 +24,7 @@ import { filters } from "./where.js";
 history.scrollRestoration = "manual";
 drawIcons(document);
 startSession();
-for (const start of [startBox, startChips, startQuery, startFilters, startGrid, startSelection, startStatus, startDrop, startKeys]) start();
+for (const start of [startBox, startChips, startQuery, startFilters, startBar, startGrid, startSelection, startStatus, startDrop, startKeys]) start();
 
 watch(() => refresh());
 

@@ -1,0 +1,54 @@
+// One picture of the grid.
+import { write } from "./address.js";
+import { $, button, h } from "./dom.js";
+import { results } from "./search.js";
+import { isSelected } from "./selection.js";
+import { best } from "./sharpen.js";
+import { state } from "./state.js";
+
+/** A picture without its facts; `dress` puts them in. */
+export function cellOf(hit) {
+  const img = h("img", { decoding: "async", draggable: "false", onerror: () => cell.classList.add("broken") });
+  const cell = h("div", { class: "cell", role: "gridcell", dataset: { id: hit.id } },
+    h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "caption", "aria-hidden": "true" })),
+    h("span", { class: "meter", "aria-hidden": "true" }),
+    h("button", { type: "button", class: "tick", role: "checkbox", dataset: { act: "pick" } }),
+    h("div", { class: "acts" },
+      button("similar", "More like this", null, { dataset: { act: "similar" } }),
+      button("no", "Not a match", null, { dataset: { act: "not" }, class: "act-not" })));
+  return cell;
+}
+
+/** Shows in a cell what is known of its picture, where that is not what it shows already. */
+export function dress(cell, hit) {
+  const { ranked } = results;
+  if (cell.hit === hit && cell.ranked === ranked) return;
+  if (cell.hit?.links.thumbnail !== hit.links.thumbnail) {
+    cell.classList.remove("broken");
+    $("img", cell).src = best(hit);
+  }
+  Object.assign(cell, { hit, ranked });
+  const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
+  $("img", cell).alt = told.filter(Boolean).join(", ");
+  $(".pic", cell).href = write({ ...state, open: hit.id });
+  $(".caption", cell).replaceChildren(h("span", { class: "name" }, hit.name),
+    ...(ranked ? [h("span", { class: "band" }, `${hit.band} ${hit.score?.toFixed(2) ?? ""}`)] : []));
+  $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
+  $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
+  $("[data-act=similar]", cell).setAttribute("aria-label", `More like ${hit.name}`);
+  $(".act-not", cell).setAttribute("aria-label", `Not a match: ${hit.name}`);
+  $(".act-not", cell).hidden = !ranked;
+  mark(cell);
+}
+
+/** Shows whether the picture is selected. */
+export function mark(cell) {
+  const on = isSelected(cell.hit.id);
+  cell.setAttribute("aria-selected", on);
+  $(".tick", cell).setAttribute("aria-checked", on);
+}
+
+/** Only one picture at a time is reached by the tab key. */
+export function reach(cell, on) {
+  for (const part of cell.querySelectorAll("a, button")) part.tabIndex = on ? 0 : -1;
+}
