@@ -287,7 +287,7 @@ def _after(cursor: str | None) -> str | None:
         return None
     try:
         after = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except ValueError:
+    except (ValueError, RecursionError):
         after = None
     if not isinstance(after, str):
         raise ProblemError("query", "this cursor is none that a list of failures gave")

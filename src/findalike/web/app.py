@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from findalike import __version__
 from findalike.errors import FindalikeError, ReadError
@@ -43,6 +44,8 @@ ABOUT = """Find pictures by words, by pictures that look like them, or by both.
 
 Errors are RFC 9457 problem details with a stable `code`. Lists go on by `cursor`, which stays right while the
 library grows. On other addresses than this machine's own each request needs a token."""
+
+METHODS = ("GET", "POST", "PATCH", "DELETE")
 
 STATIC = Path(str(resources.files("findalike.web") / "static"))
 
@@ -71,7 +74,6 @@ def create_app(service: Service) -> FastAPI:
         (RequestValidationError, _invalid),
         (HTTPException, _bare),
         (FindalikeError, _refused),
-        (Exception, _unexpected),
     ):
         app.add_exception_handler(kind, answer)  # type: ignore[arg-type]
     _complete(app)
@@ -92,12 +94,48 @@ class Static(StaticFiles):
         return response
 
 
+class Heads:
+    """Answers HEAD as GET; the server leaves the content out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if head else scope, receive, send)
+
+
+class Failing:
+    """Turns what nothing foresaw into a problem inside of the guards, so that it has their headers too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            response = await _unexpected(Request(scope), error)
+            await response(scope, receive, send)
+
+
 def _guards(service: Service) -> list[Middleware]:
     """The outermost first."""
     config, limits = service.config, service.config.limits
     guards = [
+        Middleware(Heads),
         Middleware(Measured, metrics=service.metrics),
         Middleware(Headers, csp=POLICY),
+        Middleware(Failing),
         Middleware(HostCheck, hosts=config.names, any_address=not config.is_local),
         Middleware(SameOrigin, origins=frozenset(config.origins)),
     ]
@@ -140,7 +178,16 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 async def _bare(request: Request, error: HTTPException) -> Response:
     code = code_of_status(error.status_code)
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    return problem_response(code, detail, error.headers)
+    headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+    return problem_response(code, detail, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that an address answers, by whichever of its routes."""
+    scopes = ({**request.scope, "method": method} for method in METHODS)
+    routes = request.app.router.routes
+    found = [s["method"] for s in scopes if any(r.matches(s)[0] is Match.FULL for r in routes)]
+    return ["HEAD", *found] if "GET" in found else found
 
 
 async def _refused(request: Request, error: FindalikeError) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from findalike import query as asking
 from findalike.errors import LibraryMissing, QueryError
-from findalike.query import MAX_K
+from findalike.query import FACTS, MAX_K
 from findalike.types import Value
 from findalike.web.problems import ProblemError
 from findalike.web.responses import Id, described_as, problems, service_of
@@ -104,6 +104,7 @@ async def remove_asset(request: Request, asset_id: Id) -> Response:
     service = service_of(request)
     await service.read(request, service.asset, asset_id)
     await service.write(request, service.library.remove, f"id:{asset_id}")
+    service.made.drop(asset_id)
     return Response(status_code=204)
 
 
@@ -133,12 +134,16 @@ def _edited(service: Service, ids: Sequence[str], edit: EditIn) -> int:
 
 def _typed(name: str, value: Value, kind: str | None) -> Value:
     """A JSON value as one of its column's kind: dates and times are texts in JSON."""
+    if name in FACTS:
+        raise QueryError(
+            f"metadata.{name}: {name!r} is what filters call a fact of the file; take another name"
+        )
     if kind not in ("date", "time") or value is None:
         return value
     try:
         moment = datetime.fromisoformat(str(value))
         return date.fromisoformat(str(value)) if kind == "date" else moment.astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise QueryError(
             f"metadata.{name} is {value!r}, but it must be a {kind}, such as 2019-05-02"
         ) from None

@@ -6,19 +6,21 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, Response
+from starlette.datastructures import Headers
+from starlette.responses import Response, StreamingResponse
 
 from findalike import sources
 from findalike import uri as uris
 from findalike.errors import ReadError
 from findalike.types import Asset
-from findalike.web.problems import ProblemError, problem_response
+from findalike.web.problems import ProblemError
 from findalike.web.responses import Id, problems, service_of
 from findalike.web.service import Service, version
 from findalike.web.thumbnails import SIZES, made, media_of
@@ -30,6 +32,9 @@ ANEW = "private, no-cache"
 SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """The policy of a file: whatever it holds, a browser runs none of it."""
 
+PIECE = 64 * 2**10
+
+_RANGE = re.compile(r"bytes=([0-9]{0,30})-([0-9]{0,30})", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
 
 
@@ -53,7 +58,10 @@ async def get_thumbnail(
     request: Request,
     asset_id: Id,
     size: Annotated[
-        int | None, Query(ge=SIZES[0], le=SIZES[1], description="the longer side in pixels")
+        int | None,
+        Query(
+            ge=SIZES[0], le=SIZES[1], description="the longer side in pixels, which may come a little less"
+        ),
     ] = None,
     v: Annotated[
         str | None, Query(max_length=64, description="the content it is of: with it, it may be kept for ever")
@@ -113,13 +121,18 @@ async def get_content(
     path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
     status = await service.read(request, _status, path)
     headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
+    headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
     if _matches(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    data = await service.read(request, _member, asset) if inside else None
+    size = status.st_size if data is None else len(data)
+    first, last, partial = _part(request.headers, headers, size)
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(last - first)}
+    if partial:
+        headers["Content-Range"] = f"bytes {first}-{last - 1}/{size}"
+    body = iter([data[first:last]]) if data is not None else _pieces(path, first, last)
     media = asset.media or "application/octet-stream"
-    if inside:
-        data = await service.read(request, _member, asset)
-        return _ranged(data, request.headers.get("range"), headers, media)
-    return FileResponse(path, headers=headers, media_type=media, stat_result=status)
+    return StreamingResponse(body, 206 if partial else 200, headers, media)
 
 
 @router.post(
@@ -159,19 +172,31 @@ def _member(asset: Asset) -> bytes:
         raise ProblemError("file-missing", f"the file cannot be read: {error}") from None
 
 
-def _ranged(data: bytes, asked: str | None, headers: Mapping[str, str], media: str) -> Response:
-    """All of it, or the one range that is asked for; of several ranges all of it, as RFC 9110 allows."""
-    headers = {**headers, "Accept-Ranges": "bytes"}
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked or "")
-    if found is None or not (found[1] or found[2]):
-        return Response(data, headers=headers, media_type=media)
-    size = len(data)
-    first = int(found[1]) if found[1] else max(0, size - int(found[2]))
-    last = min(int(found[2]), size - 1) if found[1] and found[2] else size - 1
-    if first > last:
-        return problem_response("range", f"the file has {size} bytes", {"Content-Range": f"bytes */{size}"})
-    headers = {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}
-    return Response(data[first : last + 1], 206, headers, media)
+def _pieces(path: str, first: int, last: int) -> Iterator[bytes]:
+    with open(path, "rb") as file:  # noqa: PTH123
+        file.seek(first)
+        while first < last and (piece := file.read(min(PIECE, last - first))):
+            first += len(piece)
+            yield piece
+
+
+def _part(asked: Headers, own: Mapping[str, str], size: int) -> tuple[int, int, bool]:
+    """Where the part that is asked for begins and ends, and whether it is one. What is no range, several of
+    them, and one of another version (RFC 9110, sections 13.1.5 and 14.2) stand for the whole. Raises
+    ProblemError for a range that the file has not."""
+    found = _RANGE.fullmatch(asked.get("range", ""))
+    if found is None or asked.get("if-range", own["ETag"]) not in (own["ETag"], own["Last-Modified"]):
+        return 0, size, False
+    start, end = found.groups()
+    if not (start or end) or (start and end and int(start) > int(end)):
+        return 0, size, False
+    if start:
+        first, last = int(start), min(size, int(end) + 1) if end else size
+    else:
+        first, last = size - min(size, int(end)), size
+    if first >= size:
+        raise ProblemError("range", f"the file has {size} bytes", {"Content-Range": f"bytes */{size}"})
+    return first, last, True
 
 
 def _matches(given: str | None, tag: str) -> bool:

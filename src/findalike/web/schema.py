@@ -136,7 +136,7 @@ class EditIn(Asked):
     """Labels to put on and to take off; metadata to set, where null takes a value away."""
 
     labels: LabelsIn | None = None
-    metadata: Annotated[dict[Line, Value], Field(max_length=100)] | None = None
+    metadata: Annotated[dict[Label, Value], Field(max_length=100)] | None = None
 
 
 class EditManyIn(EditIn):

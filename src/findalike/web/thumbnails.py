@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from findalike import decode, sources
@@ -18,26 +18,35 @@ SIZES = (16, 2_048)
 KEPT_BYTES = 64 * 2**20
 
 
+Key = tuple[str, str | None, int | None]
+"""An asset's id, the version and the size."""
+
+
 class Recent:
-    """Bytes by key, the last used, up to so many bytes. Any thread may use it."""
+    """Thumbnails by key, the last used, up to so many bytes. Any thread may use it."""
 
     def __init__(self, most: int = KEPT_BYTES) -> None:
-        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._kept: OrderedDict[Key, bytes] = OrderedDict()
         self._room = most
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> bytes | None:
+    def get(self, key: Key) -> bytes | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def put(self, key: Hashable, data: bytes) -> None:
+    def put(self, key: Key, data: bytes) -> None:
         with self._lock:
             self._room += len(self._kept.pop(key, b"")) - len(data)
             self._kept[key] = data
             while self._room < 0:
                 self._room += len(self._kept.popitem(last=False)[1])
+
+    def drop(self, asset_id: str) -> None:
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == asset_id]:
+                self._room += len(self._kept.pop(key))
 
 
 class Stored:

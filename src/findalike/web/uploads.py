@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from findalike.web.service import Service
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/heic": ".heic", "image/heif": ".heif"}
+PARTIAL = ".partial"
 _ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
 
 
@@ -40,33 +42,40 @@ async def upload_assets(request: Request, files: list[UploadFile]) -> JSONRespon
 
 def _uploaded(service: Service, folder: Path, several: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
     """Keep what are pictures, index them, and let go of those that cannot be read."""
-    failures, kept = [], {}
+    failures, kept, new = [], dict[Path, str](), set[Path]()
     for name, data in several:
         media = decode.sniff(data[:64])
         if media:
-            kept[_stored(folder, name, media, data)] = name
+            path = _place(folder, name, media, data)
+            kept[path] = name
+            if not path.exists():
+                _write(path, data)
+                new.add(path)
         else:
             failures.append(
                 {"name": name, "stage": "read", "error": "is no picture of a format that is read here"}
             )
+    store = service.library.store
     if kept:
         try:
             report = service.library.add(*kept, wait=2)
         except Exception:
-            for path in kept:
-                path.unlink(missing_ok=True)
+            for path in new:
+                if store.find(uris.from_path(path)) is None:
+                    _let_go(path)
             raise
         for failure in report.failures:
             path = Path(uris.to_path(failure.uri))
             if path in kept:
                 failures.append({"name": kept.pop(path), "stage": failure.stage, "error": failure.error})
-                path.unlink(missing_ok=True)
-                service.library.store.clear_failures([failure.uri])
-    found = [service.library.store.find(uris.from_path(path)) for path in kept]
+                if path in new:
+                    _let_go(path)
+                store.clear_failures([failure.uri])
+    found = [store.find(uris.from_path(path)) for path in kept]
     return {"assets": service.described([asset for asset in found if asset]), "failures": failures}
 
 
-def _stored(folder: Path, name: str, media: str, data: bytes) -> Path:
+def _place(folder: Path, name: str, media: str, data: bytes) -> Path:
     """Where an upload is kept: by its content, so that the same picture is kept once, under a name that
     cannot lead elsewhere and an ending that says what it is."""
     digest = hashlib.sha256(data).hexdigest()[:16]
@@ -74,11 +83,22 @@ def _stored(folder: Path, name: str, media: str, data: bytes) -> Path:
         _ODD.sub("_", re.split(r"[\\/]", name)[-1].rpartition(".")[0] or name)[:80].strip(". ") or "picture"
     )
     path = folder / digest[:2] / digest / (stem + _SUFFIX.get(media, "." + media.rpartition("/")[2]))
+    if not path.parent.exists():
+        return path
+    return next((each for each in path.parent.iterdir() if each.suffix != PARTIAL), path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = next(iter(path.parent.iterdir()), None)
-    if known is not None:
-        return known
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     partial.write_bytes(data)
     os.replace(partial, path)  # noqa: PTH105
-    return path
+
+
+def _let_go(path: Path) -> None:
+    """Remove an upload, and the folders that were made for it."""
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
