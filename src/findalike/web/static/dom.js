@@ -28,13 +28,13 @@ export function set(element, name, value) {
   else if (value !== false) element.setAttribute(name, value === true ? "" : value);
 }
 
-/** A button with an icon, and a text that is seen, or only heard and shown as a tip. */
+/** A button with an icon, and a text that is seen (or so on wide screens), or only heard and shown as a tip. */
 export function button(name, text, onclick, props = {}) {
   const { seen = false, ...rest } = props;
-  const named = seen ? {} : { "aria-label": text, title: text };
+  const named = seen === true ? {} : { "aria-label": text, title: text };
   const shape = seen ? "" : "icon";
   return h("button", { type: "button", ...named, onclick, ...rest, class: `${shape} ${rest.class ?? ""}`.trim() },
-    name && icon(name), seen && text);
+    name && icon(name), seen && (seen === "wide" ? h("span", { class: "wide" }, text) : text));
 }
 
 let spoken = 0;

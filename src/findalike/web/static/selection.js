@@ -56,15 +56,15 @@ function render() {
   const ids = [...chosen];
   const none = !ids.length;
   const rate = (kind, name, text) => button(name, text, () => { feedback(kind, ids); clearSelection(); },
-    { seen: true, disabled: none || (kind === "not" && !hasPositive()) });
+    { seen: "wide", disabled: none || (kind === "not" && !hasPositive()) });
   bar.replaceChildren(
-    h("strong", {}, `${ids.length.toLocaleString("en")} selected`),
-    button(null, `All ${results.hits.length.toLocaleString("en")} shown`, all, { seen: true, class: "quiet" }),
+    h("strong", {}, ids.length.toLocaleString("en"), h("span", { class: "wide" }, " selected")),
+    h("button", { type: "button", class: "quiet", onclick: all }, "All", h("span", { class: "wide" }, `${results.hits.length.toLocaleString("en")} shown`)),
     h("span", { class: "space" }),
     rate("more", "yes", "More of this"),
     rate("not", "no", "Not a match"),
-    library.can.write && button("label", "Label", (event) => labelMenu(event.currentTarget, ids), { seen: true, disabled: none, "aria-haspopup": "dialog" }),
-    button("download", "Export", (event) => exportMenu(event.currentTarget, ids), { seen: true, disabled: none, "aria-haspopup": "dialog" }),
+    library.can.write && button("label", "Label", (event) => labelMenu(event.currentTarget, ids), { seen: "wide", disabled: none, "aria-haspopup": "dialog" }),
+    button("download", "Export", (event) => exportMenu(event.currentTarget, ids), { seen: "wide", disabled: none, "aria-haspopup": "dialog" }),
     button("close", "Clear the selection", clearSelection, { class: "quiet" }));
 }
 
