@@ -2,7 +2,8 @@
 
 Prints what is missing or wrong, one line each, and exits with 1 when there is any. It holds the pages against
 the program that is installed (commands, options, settings, encoders, stores, errors, JSON fields, Python
-names) and against the files (links, anchors, files that are named, examples, commands beside figures).
+names, addresses and fields of the server) and against the files (links, anchors, files that are named,
+examples, commands beside figures).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,11 @@ from findalike.present import records
 from findalike.search import Hits
 from findalike.settings import Settings
 from findalike.types import Asset, Hit, Origin, Reason
+from findalike.web.app import create_app
+from findalike.web.config import Config
+from findalike.web.fetch import FetchError
+from findalike.web.problems import PROBLEMS
+from findalike.web.service import Service
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -41,6 +48,8 @@ FILE = re.compile(
 PAGE_IN_CODE = re.compile(r"docs/[\w./-]+\.md")
 VARIABLE = re.compile(r"\bFINDALIKE_[A-Z_]*[A-Z]\b")
 MEASURED = re.compile(r"measure|figures", re.IGNORECASE)
+ADDRESS = re.compile(r"^### (GET|HEAD|POST|PUT|PATCH|DELETE) (/\S*)$", re.MULTILINE)
+CALLED = re.compile(r"127\.0\.0\.1:8000(/[^\s?'\"]*)")
 COMMAND = re.compile(r"make \w+|python3? (?:benchmarks|training)/\w+\.py|findalike \w+")
 
 
@@ -90,7 +99,7 @@ def generated(docs: Docs) -> Iterator[str]:
 
 def named(docs: Docs) -> Iterator[str]:
     """Every name of the program stands as code on the page where a reader looks for it."""
-    tree = [error.__name__ for error in generate.below(findalike.FindalikeError)]
+    tree = [error.__name__ for error in (*generate.below(findalike.FindalikeError), FetchError)]
     expected: list[tuple[str, str, Iterable[str]]] = [
         ("docs/settings.md", "setting", _fields(Settings)),
         ("docs/settings.md", "variable", _variables(docs.root)),
@@ -100,6 +109,7 @@ def named(docs: Docs) -> Iterator[str]:
         ("docs/present.md", "JSON field", _json_fields()),
         ("docs/ingest.md", "field of the report", _fields(Report)),
         ("docs/python.md", "field of Info", _fields(Info)),
+        ("docs/api.md", "problem", PROBLEMS),
     ]
     for page, kind, names in expected:
         yield from _missing(docs, page, kind, names, "`{}`")
@@ -144,6 +154,59 @@ def _python_names() -> Iterator[str]:
                 yield name
     for method in (Library.add, Library.search, Library.remove, findalike.open):
         yield from (name for name in inspect.signature(method).parameters if name != "self")
+
+
+# The server
+
+
+def served(docs: Docs) -> Iterator[str]:
+    """docs/api.md has a section for each address and method of the server and none for others, and names
+    the parameters of each in it, and the fields of all bodies and answers. Examples call what there is."""
+    page = "docs/api.md"
+    if not docs.text(page):
+        return  # which is said of its problems
+    paths = _openapi()["paths"]
+    there = {f"{method.upper()} {path}": told for path, one in paths.items() for method, told in one.items()}
+    sections = {f"{found[1]} {found[2]}": body for found, body in _addresses(docs.text(page))}
+    yield from (f"{page}: {name} is not documented" for name in there if name not in sections)
+    yield from (f"{page}: the server has no {name}" for name in sections if name not in there)
+    for name, body in sections.items():
+        for parameter in there.get(name, {}).get("parameters", ()):
+            if parameter["in"] == "query" and f"`{parameter['name']}`" not in body:
+                yield f"{page}: the parameter {parameter['name']} of {name} is not documented"
+    yield from _missing(docs, page, "field", _served_fields(), "`{}`")
+    known = [re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(path))) for path in paths]
+    for other, text in docs.texts.items():
+        for address in CALLED.findall("".join(code for _, code in FENCE.findall(text))):
+            called = re.sub(r"\$\w+", "X", address)
+            if called not in OTHER and not any(path.fullmatch(called) for path in known):
+                yield f"{other}: calls {address}, which the server has not"
+
+
+OTHER = ("/", "/v1/openapi.json")
+"""Addresses of the server that its document leaves out."""
+
+
+def _addresses(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The headings that are a method and an address, and what stands below each."""
+    for found in ADDRESS.finditer(text):
+        after = HEADING.search(FENCE.sub(lambda code: "x" * len(code[0]), text), found.end())
+        yield found, text[found.end() : after.start() if after else len(text)]
+
+
+@cache
+def _openapi() -> dict[str, Any]:
+    with findalike.open(":memory:") as library:
+        service = Service(library, Config())
+        try:
+            return create_app(service).openapi()
+        finally:
+            service.close()
+
+
+def _served_fields() -> list[str]:
+    schemas = _openapi()["components"]["schemas"].values()
+    return sorted({name for schema in schemas for name in schema.get("properties", ())})
 
 
 # The pages
@@ -213,7 +276,7 @@ def examples(docs: Docs) -> Iterator[str]:
 
 
 def _wrong_command(line: str) -> Iterator[str]:
-    found = re.match(r"\s*findalike +(?!-)(.+)", line.split(" | ")[0])
+    found = re.match(r"\s*(?:[A-Z_]+=\S+ +)*findalike +(?!-)(.+)", line.split(" | ")[0])
     if not found:
         return
     name, *words = shlex.split(found[1], comments=True)
@@ -248,7 +311,16 @@ def _without_code(text: str) -> str:
     return CODE.sub("", FENCE.sub("", text))
 
 
-CHECKS: tuple[Callable[[Docs], Any], ...] = (generated, named, links, index, files, examples, figures)
+CHECKS: tuple[Callable[[Docs], Any], ...] = (
+    generated,
+    named,
+    served,
+    links,
+    index,
+    files,
+    examples,
+    figures,
+)
 
 if __name__ == "__main__":
     main()

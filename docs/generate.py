@@ -6,6 +6,7 @@ Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->` in any 
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 import textwrap
@@ -20,9 +21,11 @@ from findalike.cli.main import code_of
 from findalike.cli.main import findalike as program
 from findalike.encode import calibration, catalog
 from findalike.settings import Settings
+from findalike.web.problems import PROBLEMS, RETRY
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+KEY = re.compile(r"<dt>(.*?)</dt><dd>(.*?)</dd>", re.DOTALL)
 
 
 def main() -> None:
@@ -78,7 +81,7 @@ def _command(command: click.Command, context: click.Context, title: str) -> str:
     return f"## {title}\n\n    {title} {usage}\n\n{help_}\n\n{table(['option', ''], options)}{shown}"
 
 
-# Settings, errors, encoders, scores, decisions
+# Settings, errors, encoders, scores
 
 
 def settings_(root: Path) -> str:
@@ -128,6 +131,31 @@ def bands(root: Path) -> str:
     return table(["band", "from score", *(f"`{space}`" for space in spaces)], rows)
 
 
+# The server
+
+
+def problems(root: Path) -> str:
+    """The codes of problems, by their status."""
+    rows = [
+        [f"`{code}`", str(status), title, f"after {RETRY[code]} s" if code in RETRY else ""]
+        for code, (status, title) in PROBLEMS.items()
+    ]
+    return table(["code", "status", "meaning", "try again"], rows)
+
+
+def keys(root: Path) -> str:
+    """The keys of the page, as its own help tells them."""
+    page = (root / "src" / "findalike" / "web" / "static" / "index.html").read_text("utf-8")
+    rows = [
+        [" ".join(f"`{html.unescape(key)}`" for key in re.findall("<kbd>(.*?)</kbd>", pressed)), does]
+        for pressed, does in KEY.findall(page)
+    ]
+    return table(["key", ""], rows)
+
+
+# Decisions
+
+
 def decisions(root: Path) -> str:
     lines = []
     for path in sorted((root / "docs" / "decisions").glob("*.md")):
@@ -143,6 +171,8 @@ BLOCKS = {
     "errors": errors_,
     "cards": cards,
     "bands": bands,
+    "problems": problems,
+    "keys": keys,
     "decisions": decisions,
 }
 

@@ -66,6 +66,14 @@ def test_nothing_is_missing() -> None:
         ("README.md", "findalike index", "findalike learn", "there is no command learn"),
         ("README.md", "import findalike", "import", "is no Python"),
         ("docs/store.md", "python benchmarks/store.py", "a script", "no command that prints them"),
+        ("docs/api.md", "### GET /v1/facets\n", "### Facets\n", "GET /v1/facets is not documented"),
+        ("docs/api.md", "### GET /v1/words\n", "### PUT /v1/words\n", "the server has no PUT /v1/words"),
+        ("docs/api.md", "`unlike`", "`other`", "parameter unlike of GET /v1/search"),
+        ("docs/api.md", "`nothing_similar`", "`nothing`", "field nothing_similar"),
+        ("docs/api.md", "`file-missing`", "`gone`", "problem file-missing"),
+        ("docs/api.md", "8000/v1/encoders'", "8000/v1/coders'", "calls /v1/coders, which the server has not"),
+        ("docs/serve.md", "| `M` | More like this |", "| `N` | More |", "generated part is out of date"),
+        ("docs/serve.md", "--allow-host pictures", "--host-name pictures", "there is no option --host-name"),
     ],
 )
 def test_what_is_broken_is_named(copy: Path, page: str, old: str, new: str, said: str) -> None:
