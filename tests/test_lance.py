@@ -24,7 +24,15 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, UsageError
 from findalike.query import parse_filter
-from findalike.store import lance_index, lance_listing, lance_reader, lance_tables, lance_text, manifest
+from findalike.store import (
+    lance_index,
+    lance_listing,
+    lance_reader,
+    lance_snapshot,
+    lance_tables,
+    lance_text,
+    manifest,
+)
 from findalike.store.base import Batch
 from findalike.store.journal import Journal
 from findalike.store.lance import LanceStore
@@ -536,6 +544,82 @@ def test_listings_are_asked_for_by_many_threads_beside_a_writer(library: Path) -
         for one in asked:
             one.result()
     assert len(reader.listing()) == 20
+
+
+# --- versions and places
+
+
+def test_a_folder_that_has_not_changed_is_not_asked_for_a_version(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, reader = made(library, range(3)), LanceStore(library)
+    assert len(reader.get(["a1", "a2"])) == 2
+    monkeypatch.setattr(lance_snapshot, "SETTLED", 0)
+    asked: list[str] = []
+    for name in ("assets", "thumbnails"):
+        table = reader._tables.latest(name)
+        check = table.checkout_latest
+        monkeypatch.setattr(table, "checkout_latest", lambda n=name, c=check: (asked.append(n), c()))
+    for _ in range(3):
+        assert len(reader.get(["a1", "a2"])) == reader.count() - 1 == 2
+        assert len(reader.thumbnails(["a1", "a2"])) == 2
+    assert asked == []
+    store.remove(["a1"])
+    assert set(reader.get(["a1", "a2"])) == set(reader.thumbnails(["a1", "a2"])) == {"a2"}
+    assert reader.count() == 2
+    assert asked == ["assets", "thumbnails"]
+
+
+def test_a_folder_that_has_just_changed_is_asked_each_time(library: Path) -> None:
+    store, reader = made(library, range(3)), LanceStore(library)
+    for n in range(3, 30):
+        store.write(Batch([Asset(f"/p/{n}.jpg", n, DAY, f"a{n}")]))
+        assert reader.count() == n + 1
+        assert len(reader.get([f"a{n}"])) == 1
+
+
+def test_rows_are_taken_from_their_places_until_they_move(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance_snapshot, "OFTEN", 2)
+    store = made(library, range(8))
+    ids = ["a5", "a2", "nobody", "a2", "a10", ""]
+    rows = store._tables.snapshot("rows_" + escaped(SPACE))
+    asked = [rows.select_ids(["row_id"], ids).column("row_id").to_pylist() for _ in range(4)]
+    assert [sorted(found) for found in asked] == [["a2#0", "a2#1", "a5#0", "a5#1"]] * 4
+    assert len(rows.select_ids(["row_id"], ["nobody"])) == len(rows.select_ids(["row_id"], [])) == 0
+    store.write(batch(range(2, 3)))
+    store.remove(["a5"])
+    rows.table.checkout_latest()
+    moved = rows.select_ids(["row_id"], ids).column("row_id").to_pylist()
+    assert sorted(moved) == ["a2#0", "a2#1"]
+
+
+@pytest.mark.parametrize("few", [0, 3, 1_000])
+def test_many_threads_look_up_beside_a_writer(
+    library: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(lance_snapshot, "OFTEN", 3)
+    monkeypatch.setattr(lance_snapshot, "FEW", few)
+    store, reader = made(library, range(20)), LanceStore(library)
+    ids = [f"a{n}" for n in range(20)]
+
+    def ask(number: int) -> None:
+        some = [*ids[number % 15 : number % 15 + 5], f"none{number}"]
+        assert set(reader.get(some)) == set(reader.thumbnails(some)) == set(some[:-1])
+        assert len(reader.rows(SPACE, some)) == 10
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, n) for n in range(60)]
+        for n in range(8):
+            store.update([replace(batch(range(n, n + 1)).assets[0], size=7)])
+            store.write(batch(range(20 + n, 21 + n)))
+            asked += [pool.submit(ask, n) for n in range(15)]
+        store.optimize()
+        asked += [pool.submit(ask, n) for n in range(60)]
+        for one in asked:
+            one.result()
+    assert reader.get(["a3"])["a3"].size == 7
 
 
 def test_a_reader_changes_no_bank(library: Path) -> None:

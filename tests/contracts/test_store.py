@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryMismatch, QueryError, UsageError
 from findalike.query import And, Compare, Filter, In, IsNull, Like, Not, Or, parse_filter
-from findalike.store import lance_index
+from findalike.store import lance_index, lance_snapshot
 from findalike.store.base import Batch, Store
 from findalike.store.lance import LanceStore
 from findalike.store.memory import MemoryStore
@@ -46,9 +46,10 @@ SIMILARITY = 1e-5  # float32 sums in another order differ by this much at most
 
 
 @pytest.fixture(scope="module", autouse=True)
-def trees_for_small_tables() -> Iterator[None]:
+def ways_of_large_tables() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lance_index, "WITH_TREES", 1)
+        patch.setattr(lance_snapshot, "OFTEN", 2)
         yield
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from findalike.store import banks, lance_records, lance_tables
 from findalike.store.banks import Shelved
 from findalike.store.lance_filter import ids_sql
+from findalike.store.lance_snapshot import Snapshot, Tables
 from findalike.types import Bank, Evidence, EvidenceTable
 
 
 class LanceBanks:
     """Reads follow what other processes change; tables of evidence stay in memory until they change."""
 
-    def __init__(self, library: Path, tables: lance_tables.Tables) -> None:
+    def __init__(self, library: Path, tables: Tables) -> None:
         self._library = library
         self._tables = tables
         self._known: dict[str, Shelved] = {}
@@ -45,17 +46,17 @@ class LanceBanks:
 
     def table(self, bank: str) -> Any:
         """The evidence for a bank. Raises LibraryMismatch when there is no such bank."""
-        banks.bank_of(self.all(), bank)
-        return self._tables.latest(self._shelved()[bank].table)
+        return self._snapshot(bank).table
 
     def evidence(self, bank: str, gone: Sequence[str]) -> EvidenceTable:
         """All evidence for a bank, but for these assets."""
-        table = self.table(bank)
-        version = (table.name, table.version, tuple(gone))
+        table = self._snapshot(bank)
+        version = (table, tuple(gone))
         seen, found = self._loaded.get(bank, (None, None))
         if found is None or seen != version:
             kept = f"NOT ({ids_sql('asset_id', list(gone))})" if gone else None
-            found = lance_records.to_evidence(lance_tables.select(table, lance_records.EVIDENCE.names, kept))
+            selected = lance_tables.select(table.table, lance_records.EVIDENCE.names, kept)
+            found = lance_records.to_evidence(selected)
             self._loaded[bank] = (version, found)
         return found
 
@@ -69,6 +70,10 @@ class LanceBanks:
         for name in self._tables.names():
             if name.startswith("evidence_") and name not in kept:
                 self._tables.drop(name)
+
+    def _snapshot(self, bank: str) -> Snapshot:
+        banks.bank_of(self.all(), bank)
+        return self._tables.snapshot(self._shelved()[bank].table)
 
     def _shelved(self) -> dict[str, Shelved]:
         if self._seen != (stamp := banks.stamp(self._library / banks.NAME)):

@@ -20,6 +20,7 @@ from findalike.store import lance_text
 from findalike.store.base import Progress, SpaceStatus
 from findalike.store.lance_filter import TAG_KEYS
 from findalike.store.lance_records import MATCH_COLUMNS, tree_columns
+from findalike.store.lance_snapshot import Snapshot
 from findalike.store.lance_tables import KEEP
 from findalike.types import Card, Vector
 
@@ -89,13 +90,13 @@ def due(index: Index, dim: int) -> str:
     return "" if kind == EXACT or fresh else kind
 
 
-def search(table: Any, target: Vector, k: int, condition: str | None) -> pa.Table:
+def search(rows: Snapshot, target: Vector, k: int, condition: str | None) -> pa.Table:
     """The candidates for the k nearest rows that pass a condition: never fewer than min(k, those rows), and
     with all that are as near as the k-th, so that row ids can decide among those."""
-    index = index_of(table)
+    index = rows.once(index_of)
     limit = min(k + SLACK, max(index.rows, 1))
     while True:
-        found = _candidates(table, index, target, limit, condition)
+        found = _candidates(rows.table, index, target, limit, condition)
         if len(found) < limit or not _cut_through_a_tie(found, k):
             return found
         limit *= 4

@@ -9,6 +9,7 @@ from pathlib import Path
 from findalike.errors import LibraryError
 from findalike.store import lance_records, lance_tables, lance_text, manifest
 from findalike.store.lance_filter import NO_TAGS, TAG_KEYS
+from findalike.store.lance_snapshot import Tables
 
 OWN = {
     "assets": lance_records.ASSETS,
@@ -38,13 +39,13 @@ def make(path: Path) -> None:
             f"{path} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"
         )
     path.mkdir(parents=True, exist_ok=True)
-    tables = lance_tables.Tables(path)
+    tables = Tables(path)
     for name, schema in OWN.items():
         tables.create(name, schema)
     manifest.write(path, {})
 
 
-def complete(tables: lance_tables.Tables, spaces: Iterable[str]) -> None:
+def complete(tables: Tables, spaces: Iterable[str]) -> None:
     """Give a library what an earlier findalike did not: tags, documents, their words, and the index over
     them, which comes last: while it is missing, all of this is done again."""
     assets = tables.latest("assets")
@@ -60,7 +61,7 @@ def complete(tables: lance_tables.Tables, spaces: Iterable[str]) -> None:
     lance_text.make_index(tables.latest("assets"))
 
 
-def _fill_in(tables: lance_tables.Tables) -> None:
+def _fill_in(tables: Tables) -> None:
     """Write the documents that are missing, and their words."""
     table, words = tables.latest("assets"), tables.latest("words")
     bare = lance_tables.select(table, ["asset_id"], f"`{lance_text.COLUMN}` IS NULL").column("asset_id")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import overload
 
 import pyarrow as pa
 
 from findalike.store import lance_tables
+from findalike.store.lance_snapshot import Snapshot
 
 KEPT = 8
 """So many filters are remembered. A listing of 100,000 assets takes 8 MB."""
@@ -55,18 +56,18 @@ class Listings:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str | None, Listing] = OrderedDict()
-        self._version: object = None
+        self._of: Snapshot | None = None
         self._lock = threading.Lock()
 
-    def of(self, table: Any, condition: str | None) -> Listing:
+    def of(self, assets: Snapshot, condition: str | None) -> Listing:
         with self._lock:
-            version = table.version  # before reading, so that what is read is never older than it says
-            if version != self._version:
+            if assets is not self._of:
                 self._kept.clear()
-                self._version = version
+                self._of = assets
             listing = self._kept.get(condition)
             if listing is None:
-                listing = self._kept[condition] = Listing(lance_tables.select(table, _COLUMNS, condition))
+                found = lance_tables.select(assets.table, _COLUMNS, condition)
+                listing = self._kept[condition] = Listing(found)
             self._kept.move_to_end(condition)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -35,6 +35,7 @@ from findalike.store.journal import Journal
 from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
 from findalike.store.lance_listing import Listings
+from findalike.store.lance_snapshot import Snapshot, Tables
 from findalike.store.lance_text import Vocabulary
 from findalike.types import (
     Asset,
@@ -64,7 +65,7 @@ class LanceReader:
             self._seen = banks.stamp(path / manifest.NAME)
             self._words = Vocabulary()
             self._searchable = False
-            self._tables = lance_tables.Tables(path)
+            self._tables = Tables(path)
             self._banks = LanceBanks(path, self._tables)
             self._listings = Listings()
             self._journal = Journal(path)
@@ -84,27 +85,26 @@ class LanceReader:
     def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
         search = full_text.asked(words)
         with self._guarded():
-            table = self._latest("assets")
-            condition = self._condition(where, table)
+            assets = self._snapshot("assets")
+            condition = self._condition(where, assets)
             if not search or k < 1:
                 return []
-            if not self._has_index(table):
+            if not self._has_index(assets.table):
                 return self._read_through(search, k, where)
             self._words = self._words.latest(self._latest("words"))
-            best, there = lance_text.search(table, self._words, search, k, condition)
+            best, there = lance_text.search(assets.table, self._words, search, k, condition)
             there |= self._get(i for i, _ in best if i not in there)
             return [Found(there[i], relevance) for i, relevance in best if i in there]
 
     def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
         with self._guarded():
-            table = self._latest("assets")
-            schema = table.schema
-            kinds = lance_records.kinds_of(schema)
+            assets = self._snapshot("assets")
+            kinds = assets.once(_kinds)
             bind(IsNull(column), columns.visible(kinds))
-            condition, stored = self._condition(where, table), lance_records.stored_as(column, kinds)
-            if stored not in schema.names:  # tags of a library that an earlier findalike wrote
+            condition, stored = self._condition(where, assets), lance_records.stored_as(column, kinds)
+            if stored not in assets.schema.names:  # tags of a library that an earlier findalike wrote
                 return []
-            found = lance_tables.select(table, [stored], condition)
+            found = lance_tables.select(assets.table, [stored], condition)
             return lance_records.counted(found.column(stored), most)
 
     def columns(self) -> Mapping[str, Kind]:
@@ -118,16 +118,15 @@ class LanceReader:
 
     def assets(self, where: Filter | None = None) -> Iterator[Asset]:
         with self._guarded():
-            table = self._latest("assets")
-            schema = table.schema
-            names, kinds = lance_records.asset_columns(schema), lance_records.kinds_of(schema)
-            for batch in lance_tables.scan(table, names, self._condition(where, table)):
+            assets = self._snapshot("assets")
+            names, kinds = lance_records.asset_columns(assets.schema), assets.once(_kinds)
+            for batch in lance_tables.scan(assets.table, names, self._condition(where, assets)):
                 yield from lance_records.to_assets(batch, kinds)
 
     def listing(self, where: Filter | None = None) -> Sequence[tuple[str, str]]:
         with self._guarded():
-            table = self._latest("assets")
-            return self._listings.of(table, self._condition(where, table))
+            assets = self._snapshot("assets")
+            return self._listings.of(assets, self._condition(where, assets))
 
     def get(self, asset_ids: Iterable[str]) -> Mapping[str, Asset]:
         with self._guarded():
@@ -135,7 +134,10 @@ class LanceReader:
 
     def find(self, uri: str) -> Asset | None:
         with self._guarded():
-            return next(self._assets_by("uri", [uri]), None)
+            assets = self._snapshot("assets")
+            names = lance_records.asset_columns(assets.schema)
+            found = lance_tables.select_ids(assets.table, names, "uri", [uri])
+            return next(lance_records.to_assets(found, assets.once(_kinds)), None)
 
     def encoded(self, space: str) -> set[str]:
         with self._guarded():
@@ -143,15 +145,14 @@ class LanceReader:
 
     def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]:
         with self._guarded():
-            table = self._latest("thumbnails")
-            found = lance_tables.select_ids(table, ["asset_id", "thumbnail"], "asset_id", asset_ids)
+            thumbnails = self._snapshot("thumbnails")
+            found = thumbnails.select_ids(["asset_id", "thumbnail"], list(asset_ids))
             return dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
 
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
         with self._guarded():
-            table = self._rows_of(space)
-            names = lance_records.ROW_COLUMNS
-            return lance_records.to_rows(lance_tables.select_ids(table, names, "asset_id", asset_ids))
+            rows = self._space(space)
+            return lance_records.to_rows(rows.select_ids(lance_records.ROW_COLUMNS, list(asset_ids)))
 
     def sample(self, space: str, most: int) -> Vectors:
         with self._guarded():
@@ -165,15 +166,16 @@ class LanceReader:
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
         target = unit(vector, card_of(self.cards(), space))
         with self._guarded():
-            table = self._rows_of(space)
-            condition = self._without_orphans(self._condition(where, table))
-            found = lance_index.search(table, target, max(k, 1), condition)
-            return _best(found, target, k, lance_records.kinds_of(table.schema))[: max(k, 0)]
+            rows = self._space(space)
+            condition = self._without_orphans(self._condition(where, rows))
+            found = lance_index.search(rows, target, max(k, 1), condition)
+            return _best(found, target, k, rows.once(_kinds))[: max(k, 0)]
 
     def count(self, where: Filter | None = None) -> int:
         with self._guarded():
-            table = self._latest("assets")
-            return int(table.count_rows(self._condition(where, table)))
+            assets = self._snapshot("assets")
+            condition = self._condition(where, assets)
+            return int(assets.table.count_rows(condition)) if condition else assets.once(_count)
 
     def status(self) -> Mapping[str, SpaceStatus]:
         with self._guarded():
@@ -225,21 +227,26 @@ class LanceReader:
     def _latest(self, name: str) -> Any:
         return self._tables.latest(name)
 
+    def _snapshot(self, name: str) -> Snapshot:
+        return self._tables.snapshot(name)
+
     def _rows_of(self, space: str) -> Any:
+        return self._space(space).table
+
+    def _space(self, space: str) -> Snapshot:
         card_of(self.cards(), space)
-        return self._latest(lance_records.rows_table(space))
+        return self._snapshot(lance_records.rows_table(space))
 
     def _kinds(self) -> dict[str, Kind]:
-        return lance_records.kinds_of(self._latest("assets").schema)
+        return dict(self._snapshot("assets").once(_kinds))
 
-    def _condition(self, where: Filter | None, table: Any) -> str | None:
+    def _condition(self, where: Filter | None, table: Snapshot) -> str | None:
         """The filter as SQL over a table: rows tables have the columns of the asset table, under the same
         names."""
         if where is None:
             return None
-        schema = table.schema
-        kinds = lance_records.kinds_of(schema)
-        return to_sql(bind(where, columns.visible(kinds)), kinds, TAG_KEYS in schema.names)
+        kinds = table.once(_kinds)
+        return to_sql(bind(where, columns.visible(kinds)), kinds, TAG_KEYS in table.schema.names)
 
     def _without_orphans(self, condition: str | None) -> str | None:
         gone = self._gone()
@@ -254,16 +261,20 @@ class LanceReader:
         return sorted(suspects - set(self._get(suspects))) if suspects else []
 
     def _get(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
-        return {asset.id: asset for asset in self._assets_by("asset_id", asset_ids)}
-
-    def _assets_by(self, column: str, values: Iterable[str]) -> Iterator[Asset]:
-        table = self._latest("assets")
-        schema = table.schema
-        found = lance_tables.select_ids(table, lance_records.asset_columns(schema), column, values)
-        return lance_records.to_assets(found, lance_records.kinds_of(schema))
+        assets = self._snapshot("assets")
+        found = assets.select_ids(lance_records.asset_columns(assets.schema), list(asset_ids))
+        return {asset.id: asset for asset in lance_records.to_assets(found, assets.once(_kinds))}
 
     def _ids(self, table: Any) -> set[str]:
         return set(lance_tables.select(table, ["asset_id"]).column("asset_id").to_pylist())
+
+
+def _count(table: Any) -> int:
+    return int(table.count_rows())
+
+
+def _kinds(table: Any) -> dict[str, Kind]:
+    return lance_records.kinds_of(table.schema)
 
 
 def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:

@@ -1,4 +1,4 @@
-"""The tables of one library: opened on use, read at their latest version, changed in single commits.
+"""What is asked of LanceDB's tables: records are read by condition and id, and changed in single commits.
 
 Everything that LanceDB raises leaves through `guarded` as a LibraryError that says what to do.
 """
@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import pyarrow as pa
 
 from findalike.errors import FindalikeError, LibraryError
@@ -48,38 +47,6 @@ def guarded(library: Path) -> Iterator[None]:
             text = text.splitlines()[0] if text else type(error).__name__
         text = _PLACE.sub("", text)
         raise LibraryError(f"{library}: {advice} ({text[:300]})") from error
-
-
-class Tables:
-    """The LanceDB tables in one folder. The folder must be there: connecting would create it."""
-
-    def __init__(self, library: Path) -> None:
-        self._database = lancedb.connect(library)
-        self._open: dict[str, Any] = {}
-
-    def create(self, name: str, schema: pa.Schema) -> None:
-        """Make an empty table unless it is there, perhaps with more columns."""
-        if name not in self.names():
-            self._database.create_table(name, schema=schema, exist_ok=True)
-
-    def names(self) -> list[str]:
-        return list(self._database.list_tables().tables)
-
-    def drop(self, name: str) -> None:
-        self._open.pop(name, None)
-        self._database.drop_table(name)
-
-    def latest(self, name: str) -> Any:
-        """A table at its latest version. Looking for a newer one takes 0.3 ms, so every answer does."""
-        table = self._open.get(name)
-        if table is None:
-            table = self._open[name] = self._database.open_table(name)
-        else:
-            table.checkout_latest()
-        return table
-
-    def close(self) -> None:
-        self._open.clear()
 
 
 def select(table: Any, names: Sequence[str], condition: str | None = None) -> pa.Table:
