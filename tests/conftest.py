@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+pytest.register_assert_rewrite("web", "browser")
+
 _HOME = Path(tempfile.mkdtemp(prefix="findalike-tests-"))
-for _name in [name for name in os.environ if name.startswith("FINDALIKE_")]:
-    del os.environ[_name]
+ASKED = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("FINDALIKE_")}
+"""What was set for the tests themselves, such as FINDALIKE_CHROMIUM; the program sees none of it."""
 os.environ |= {
     "FINDALIKE_CACHE": str(_HOME / "cache"),
     "FINDALIKE_CONFIG": str(_HOME / "there-is-none.toml"),
