@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from findalike import __version__
+from findalike import uri as uris
 from findalike.encode import catalog
 from findalike.present.caption import plain
 from findalike.query import MAX_K
@@ -221,7 +222,7 @@ def _library(service: Service) -> dict[str, Any]:
     writable = config.writable
     return {
         "name": service.name,
-        "path": library.path,
+        "path": uris.text(library.path),
         "pictures": store.count(),
         "failures": len(store.failures()),
         "spaces": [
@@ -229,7 +230,7 @@ def _library(service: Service) -> dict[str, Any]:
             for space, one in status.items()
         ],
         "columns": dict(store.columns()),
-        "folders": [{"id": name, "path": str(path)} for name, path in config.folder_ids().items()],
+        "folders": [{"id": name, "path": uris.text(str(path))} for name, path in config.folder_ids().items()],
         "can": {
             "write": writable,
             "index": writable and bool(config.folders),

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from findalike import __version__
+from findalike import uri as uris
 from findalike.errors import FindalikeError, ReadError
 from findalike.web import about, assets, exports, files, runs, search, uploads
 from findalike.web.access import Access
@@ -195,7 +196,7 @@ async def _refused(request: Request, error: FindalikeError) -> Response:
     code = "unreadable" if isinstance(error.__cause__, ReadError) else code_of(error)
     if code == "internal":
         LOG.error("%s %s: %s", request.method, request.url.path, error)
-    return problem_response(code, str(error))
+    return problem_response(code, uris.text(str(error)))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from findalike import uri as uris
 from findalike.errors import UsageError
 
 LEAST_TOKEN = 16
@@ -88,7 +89,7 @@ class Config:
         """The folders by ids that tell them apart."""
         ids: dict[str, Path] = {}
         for folder in self.folders:
-            name = folder.name or "root"
+            name = uris.text(folder.name) or "root"
             count = sum(other.partition("~")[0] == name for other in ids)
             ids[f"{name}~{count + 1}" if count else name] = folder
         return ids

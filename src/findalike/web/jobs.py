@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from findalike import uri as uris
 from findalike.errors import FindalikeError
 from findalike.ingest import Progress, Report
 from findalike.types import Failure
@@ -59,7 +60,7 @@ class Job:
         return {
             "id": self.id,
             "folder": self.folder,
-            "path": str(self.path),
+            "path": uris.text(str(self.path)),
             "state": self.state,
             "phase": done.phase if done and self.state == "running" else None,
             "done": done.done if done else 0,
@@ -141,7 +142,7 @@ class Jobs:
         except Cancelled:
             state = "cancelled"
         except FindalikeError as error:
-            state, job.error = "failed", str(error)
+            state, job.error = "failed", uris.text(str(error))
         except Exception:
             LOG.exception("job %s failed", job.id)
             state, job.error = "failed", "something went wrong in the server; its log says more"

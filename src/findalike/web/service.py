@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from starlette.requests import Request
 
+from findalike import uri as uris
 from findalike.errors import FindalikeError
 from findalike.ingest import Progress, Report
 from findalike.library import Library
@@ -39,6 +40,9 @@ PUBLIC_PORTS, ANY_PORT = frozenset({80, 443}), frozenset(range(1, 2**16))
 READERS = 4
 """Threads for what is short: an asset, facets, a part of a file."""
 
+PATIENCE = 5.0
+"""Seconds that a job waits for a write of others, such as a label that is put on just when it starts."""
+
 
 class Service:
     """One server's share of a library. `reveal` shows a file in the file manager, where there is one."""
@@ -52,7 +56,7 @@ class Service:
         self.reveal = reveal
         self.metrics = Metrics()
         self.warmed = threading.Event()
-        self.name = Path(library.path).name
+        self.name = uris.text(Path(library.path).name)
         self.jobs = Jobs(self._index, config.limits.jobs)
         self.stored = Stored(library.store.thumbnails)
         self.made = Recent()
@@ -122,9 +126,9 @@ class Service:
             gate.close()
 
     def _index(self, path: Path, retry: bool, watch: Callable[[Progress], None]) -> Report:
-        report = self.library.add(path, retry=retry, watch=watch)
+        report = self.library.add(path, retry=retry, wait=PATIENCE, watch=watch)
         if self.library.due():
-            self.library.optimize()
+            self.library.optimize(wait=PATIENCE)
         return report
 
 
