@@ -1,12 +1,11 @@
 // The values that pictures can be filtered by, with how many pictures have each.
 import { $, button, count, debounced, fill, h } from "./dom.js";
-import { COLOURS, columns, shortened, togglePicked, toggleTag } from "./facets.js";
+import { COLOURS, columns, isLook, shortened, togglePicked, toggleTag } from "./facets.js";
 import { knownLabels } from "./labels.js";
 import { facet } from "./library.js";
 import { state } from "./state.js";
 import { where } from "./where.js";
 
-const LOOKS = /format$|^(colou?rful|bright|dark|black and white)$/;
 const FEW = 30; // values that a column may have to be offered
 const AT_FIRST = 10; // of them that are seen at first
 
@@ -41,7 +40,7 @@ function showTags(tags) {
   const labels = knownLabels();
   const rest = tags.filter(({ value }) => !COLOURS.includes(value) && !labels.has(value));
   const chosen = state.tags.filter((tag) => !COLOURS.includes(tag));
-  const things = [...rest.filter(({ value }) => !LOOKS.test(value)).slice(0, FEW), ...rest.filter(({ value }) => LOOKS.test(value))];
+  const things = [...rest.filter(({ value }) => !isLook(value)).slice(0, FEW), ...rest.filter(({ value }) => isLook(value))];
   showValues("tag", things, chosen.filter((tag) => !labels.has(tag)), toggleTag);
   const counts = new Map(tags.map(({ value, count: pictures }) => [value, pictures]));
   showValues("label", [...labels].map((value) => ({ value, count: counts.get(value) })), chosen.filter((tag) => labels.has(tag)), toggleTag);

@@ -3,6 +3,10 @@ import { library } from "./library.js";
 import { change, state } from "./state.js";
 
 export const COLOURS = ["red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "beige", "black", "white", "grey"];
+/** Whether a tag tells of a look or a shape, not of a thing. */
+export const isLook = (tag) => COLOURS.includes(tag)
+  || /format$|^(colou?rful|bright|dark|high contrast|black and white|sepia|panorama|screenshot|drawing)$/.test(tag);
+
 const TITLES = { media: "Kind of file", folder: "Folder", label: "Labels", camera: "Camera" };
 const UNFIT = new Set(["path", "name", "tag", "size", "modified", "width", "height"]);
 const FIRST = ["camera", "media", "folder"];

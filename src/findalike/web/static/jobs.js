@@ -1,12 +1,12 @@
 // The library: which folders it takes, and how indexing goes.
 import { get, pause, send } from "./api.js";
-import { $, button, count, fill, h, say } from "./dom.js";
+import { $, button, count, fill, h, say, throttled } from "./dom.js";
 import { copyText } from "./export.js";
 import { showFailures } from "./failures.js";
 import { icon } from "./icons.js";
 import { library, loadLibrary, watchLibrary } from "./library.js";
-import { refresh } from "./search.js";
-import { change, leave, state, watch } from "./state.js";
+import { refresh, results } from "./search.js";
+import { change, leave, ranks, state, watch } from "./state.js";
 import { failed, toast } from "./toast.js";
 import { uploadPart } from "./upload.js";
 
@@ -139,18 +139,33 @@ function told(job) {
   const before = jobs.get(job.folder);
   jobs.set(job.folder, job);
   if (dialog.open) renderFolders();
-  if (RUNS.has(job.state)) return;
+  showRunning();
+  if (RUNS.has(job.state)) return job.done ? peek() : undefined;
   const source = followed.get(job.id);
   source?.close?.();
   followed.delete(job.id);
   if (before && before.id === job.id && RUNS.has(before.state)) ended(job);
 }
 
+/** Shows the first pictures of an empty library while it is still being indexed. */
+const peek = throttled(3000, async () => {
+  if (results.hits.length || ranks()) return;
+  await loadLibrary().catch(() => {});
+  if (library.pictures) refresh({ again: true });
+});
+
+/** Tells on the button that opens this dialog how far indexing is. */
+function showRunning() {
+  const job = [...jobs.values()].find(({ state: now }) => RUNS.has(now));
+  const share = job?.total ? ` ${Math.floor((100 * job.done) / job.total)} %` : "…";
+  $("#index-open .wide").textContent = job ? `Indexing${share}` : "Library";
+}
+
 async function ended(job) {
   say(job.state === "done" ? "Indexing is done" : `Indexing ${job.state}`);
   if (!dialog.open) toast(`Indexing ${job.path} is ${job.state}`, { label: "Show", run: () => change({ view: "index" }) });
   await loadLibrary().catch(() => {});
-  refresh({ again: true });
+  if (scrollY < innerHeight) refresh({ again: true }); // else it would move what is being looked at
   if (dialog.open) showFailures($(".failures", dialog)).catch(() => {});
 }
 
@@ -163,6 +178,11 @@ export function startJobs() {
   });
   dialog.addEventListener("close", () => { if (state.view) leave({ view: "" }); });
   watch(follow);
+  let learned = false;
+  watchLibrary(() => {
+    if (library.can.index && !learned) learnJobs().catch(() => {});
+    learned = true;
+  });
   watchLibrary(() => { if (dialog.open) { renderFacts(); renderFolders(); if (!$(".upload", dialog).childElementCount) fill($(".upload", dialog), uploadPart()); } });
   addEventListener("hashchange", () => { if (location.hash === "#index" && state.view !== "index") change({ view: "index" }, "replace"); });
   if (state.view) follow(new Set(["view"]));

@@ -1,12 +1,13 @@
 // What is said about an answer: how many, how fast, what was not understood, and what to do when there is nothing.
 import { presence } from "./api.js";
 import { $, button, count, h, say } from "./dom.js";
+import { isLook } from "./facets.js";
 import { facet, known, library, watchLibrary } from "./library.js";
 import { refresh, results, watchResults } from "./search.js";
 import { change, ranks, state, watch } from "./state.js";
 import { NO_FILTERS, filters } from "./where.js";
 
-const PLAIN = /format$|^(colou?rful|bright|dark|animal|mammal|carnivore|canine|nature|red|orange|yellow|green|turquoise|blue|purple|pink|brown|beige|black|white|grey)$/;
+const GENERAL = new Set(["animal", "mammal", "carnivore", "canine", "nature"]); // nobody looks for these
 
 function howMany() {
   const { hits, cursor } = results;
@@ -78,7 +79,7 @@ function hint() {
 async function learnExamples() {
   if (examples.length || !library.pictures) return hint();
   const tags = await facet("tag", null, 60).catch(() => []);
-  const things = tags.filter(({ value, count: many }) => !PLAIN.test(value) && many < library.pictures * 0.15);
+  const things = tags.filter(({ value, count: many }) => !isLook(value) && !GENERAL.has(value) && many < library.pictures * 0.15);
   const apart = Math.max(1, Math.floor(things.length / 6)); // neighbours in this list are often kinds of one another
   examples = things.filter((_, at) => at % apart === 0).slice(0, 5).map(({ value }) => value);
   hint();
