@@ -79,7 +79,7 @@ function hint() {
 async function learnExamples() {
   if (examples.length || !library.pictures) return hint();
   const tags = await facet("tag", null, 60).catch(() => []);
-  const things = tags.filter(({ value, count: many }) => !isLook(value) && !GENERAL.has(value) && many < library.pictures * 0.15);
+  const things = tags.filter(({ value, count: many }) => !value.includes(" ") && !isLook(value) && !GENERAL.has(value) && many < library.pictures * 0.15);
   const apart = Math.max(1, Math.floor(things.length / 6)); // neighbours in this list are often kinds of one another
   examples = things.filter((_, at) => at % apart === 0).slice(0, 5).map(({ value }) => value);
   hint();
