@@ -499,7 +499,8 @@ def test_uploads_are_kept_and_found(writing: Served, tmp_path: Path) -> None:
 EVIL_NAMES = [
     "../../x.png", "/etc/cron.d/x.png", "..", ".", "", " ", "...", "x/../../y.png", "..\\..\\x.png",
     "C:\\x.png", "a\x00b.png", "a\r\nX-Evil: 1.png", "n" * 5_000 + ".png", "猫.png", "..%2f..%2fx.png",
-    ".hidden.png", "x.png.partial", "con", "x.php", "a;b=c.png", 'a"b.png', "\u202egnp.exe", "~root", "-rf.png",
+    ".hidden.png", "x.png.partial", "con", "x.php", "a;b=c.png", 'a"b.png', "\u202egnp.exe", "~root",
+    "-rf.png",
 ]  # fmt: skip
 
 

@@ -47,10 +47,11 @@ def described_as(model: type[BaseModel], status: int = 200) -> dict[int | str, d
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document says of the problems that a route may answer with."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {
+    told: dict[int | str, dict[str, Any]] = {
         status: {"description": _title(status), "content": {MEDIA: {"schema": schema}}}
         for status in sorted({*ALWAYS, *statuses})
     }
+    return {**told, 431: {"description": "the address and the headers are too long; there is no content"}}
 
 
 def _title(status: int) -> str:

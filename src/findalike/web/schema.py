@@ -22,9 +22,9 @@ Value = bool | int | Number | str | None
 
 
 class Asked(BaseModel):
-    """Of a request: what is not known is refused."""
+    """Of a request: what is not known is refused, and a text is no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class TermIn(Asked):
