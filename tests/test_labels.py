@@ -45,6 +45,8 @@ def test_labels_are_tags_and_come_off_again(library: Library) -> None:
         known["b"]: ("Keeper", "xmas 2019"),
     }
     assert named(library, "tag = 'keeper'") == {"a", "b"}
+    assert library.facets("label") == [("Keeper", 2), ("xmas 2019", 2)]
+    assert library.facets("label", where="name = 'a.png'") == [("Keeper", 1), ("xmas 2019", 1)]
     library.edit([known["a"]], remove=["KEEPER", "never was"], add=["other"])
     assert library.labels(known.values())[known["a"]] == ("xmas 2019", "other")
     assert named(library, "tag = 'keeper'") == {"b"}

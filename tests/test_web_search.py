@@ -421,17 +421,12 @@ def _all_pages(web: httpx.Client, query: dict[str, Any], between: Any) -> list[s
     raise AssertionError("the pages do not end")
 
 
-RANKED = pytest.mark.xfail(
-    reason="a cursor of a ranking goes on after a picture, or a number of hits, of a ranking that has changed"
-)
-
-
 @pytest.mark.parametrize(
     "terms",
     [
         pytest.param([], id="all"),
-        pytest.param([{"text": "red circle"}], id="words", marks=RANKED),
-        pytest.param("shape-03.png", id="looks", marks=RANKED),
+        pytest.param([{"text": "red circle"}], id="words"),
+        pytest.param("shape-03.png", id="looks"),
     ],
 )
 def test_pages_while_the_library_grows_and_shrinks(

@@ -365,6 +365,7 @@ class Library:
         how many there are. Labels and metadata of one's own stay when the file changes. Raises UsageError for
         an id that is none of the library's, and for a value of another kind than its column."""
         ids = list(dict.fromkeys(asset_ids))
+        tagging.check_labels((*add, *remove))
         with self._writing(wait):
             assets = self.store.get(ids)
             if unknown := next((i for i in ids if i not in assets), None):

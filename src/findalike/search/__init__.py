@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import bisect
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +13,11 @@ import numpy as np
 from findalike import decode
 from findalike.encode import calibration
 from findalike.encode.base import unit
-from findalike.errors import QueryError
 from findalike.present.caption import Example
-from findalike.query import MAX_K, Filter, Query, evaluate, to_json
+from findalike.query import MAX_K, Filter, Query, evaluate
 from findalike.rank import diversified, fused
+from findalike.search import cursor
+from findalike.search.cursor import Place
 from findalike.search.hits import Hits
 from findalike.search.space import Candidate, Space
 from findalike.search.terms import Seen
@@ -51,7 +49,7 @@ class Searcher:
     def search(self, query: Query, spaces: Sequence[Space]) -> Hits:
         """Answer a query in these spaces. Raises QueryError, LibraryMismatch."""
         where = None if query.where is None else query.filter(self.store.columns())
-        place = _place(query)
+        place = cursor.place(query)
         if not query.terms:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
@@ -59,11 +57,11 @@ class Searcher:
         hits = [_hit(candidate, asked.worded) for candidate in ordered if candidate.score >= query.min_score]
         if query.diverse:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
-        start, page, cursor = _page(hits, query, place)
+        page, following = _page(hits, query, place)
         shown = asked.seen[0]
         notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms)]
         examples = partial(self._examples, shown)
-        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, cursor, start)
+        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, following, place.start)
 
     def _asked(self, query: Query, spaces: Sequence[Space], where: Filter | None) -> _Asked:
         for term in query.terms:
@@ -110,7 +108,7 @@ class Searcher:
         order = diversified(vectors, [hit.score for hit in hits], query.diverse)
         return [hits[i] for i in order]
 
-    def _filtered(self, query: Query, where: Filter | None, place: _Place) -> Hits:
+    def _filtered(self, query: Query, where: Filter | None, place: Place) -> Hits:
         """All that passes the filter, by path: there is nothing to rank by. A page goes on after the path
         where the one before it ended, so that none is seen twice or left out while pictures come and go."""
         listing = self.store.listing(where)
@@ -121,8 +119,8 @@ class Searcher:
         hits = [Hit(a, Origin(a.id), 1.0, "passes the filter", 1.0, "") for a in found]
         end = start + len(shown)
         more = shown and end < len(listing)
-        cursor = _cursor(query, _Place(end, *reversed(shown[-1]))) if more else None
-        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), cursor, start)
+        following = cursor.listed(query, end, *shown[-1]) if more else None
+        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), following, start, len(listing))
 
     def _holds(self, uri: str) -> bool:
         return self.store.find(uri) is not None
@@ -137,16 +135,6 @@ class Searcher:
         elif seen.asset:
             thumbnail = self.store.thumbnails([seen.asset.id]).get(seen.asset.id)
         return Example(seen.term.label, seen.term.weight, thumbnail, seen.box)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a page begins: after so many hits, or after this asset where it is still among them. Where only
-    a filter is asked for, after this path, whether it is still there or not."""
-
-    start: int
-    asset_id: str = ""
-    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,38 +181,15 @@ def _hit(found: Candidate, worded: bool) -> Hit:
     return Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
 
 
-def _page(hits: Sequence[Hit], query: Query, place: _Place) -> tuple[int, list[Hit], str | None]:
-    """How many hits come before a page, its hits, and the cursor of the next page if there is one."""
-    start = next((n + 1 for n, hit in enumerate(hits) if hit.asset.id == place.asset_id), place.start)
-    page = list(hits[start : start + query.k])
-    end = start + len(page)
-    if not page or end >= min(len(hits), MAX_K):
-        return start, page, None
-    return start, page, _cursor(query, _Place(end, page[-1].asset.id))
-
-
-def _cursor(query: Query, place: _Place) -> str:
-    state = json.dumps([_digest(query), place.start, place.asset_id, place.uri], ensure_ascii=False)
-    return base64.urlsafe_b64encode(state.encode()).decode()
-
-
-def _place(query: Query) -> _Place:
-    """Where the page that is asked for begins. Raises QueryError for a cursor of another query."""
-    if query.cursor is None:
-        return _Place(query.offset)
-    try:
-        asked, start, asset_id, uri = json.loads(base64.urlsafe_b64decode(query.cursor.encode()))
-    except (ValueError, TypeError, RecursionError):
-        raise QueryError(f"cursor {query.cursor[:40]!r} is none that a search gave") from None
-    texts = isinstance(asset_id, str) and isinstance(uri, str)
-    if asked != _digest(query) or type(start) is not int or not texts:
-        raise QueryError("the cursor belongs to another query; give it with the query it came from")
-    if start < 0 or (query.terms and start > MAX_K - query.k):
-        raise QueryError(f"the cursor goes on after {MAX_K:,} hits, and those are the most")
-    return _Place(start, asset_id, uri)
-
-
-def _digest(query: Query) -> str:
-    """What a cursor belongs to: all of a query but its page."""
-    asked = to_json(replace(query, k=1, offset=0, cursor=None))
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+def _page(hits: Sequence[Hit], query: Query, place: Place) -> tuple[list[Hit], str | None]:
+    """The hits of a page, and the cursor of the next page if there is one."""
+    if place.seen:
+        hits = [hit for hit in hits if cursor.mark(hit.asset.id) not in place.seen]
+        before: list[Hit] = []
+    else:
+        before, hits = list(hits[: place.start]), hits[place.start :]
+    page = list(hits[: query.k])
+    end = place.start + len(page)
+    if len(hits) <= len(page) or not page or end >= MAX_K:
+        return page, None
+    return page, cursor.ranked(query, [hit.asset.id for hit in (*before, *page)], place.seen)

@@ -29,11 +29,12 @@ class Hits(Sequence[Hit]):
         notes: Sequence[str] = (),
         cursor: str | None = None,
         start: int = 0,
+        total: int | None = None,
     ) -> None:
         """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them; `holds`
         tells whether a uri is a picture of the library, which nothing is written over. `notes` say what of
-        the query could not be looked for; `cursor` goes on after the last hit, and is None at the end; `start`
-        is how many hits came on earlier pages."""
+        the query could not be looked for; `cursor` goes on after the last hit, and is None at the end;
+        `start` is how many hits came on earlier pages, `total` how many there are, where that is known."""
         self._hits = tuple(hits)
         self.query = query
         self.examples = examples
@@ -42,6 +43,7 @@ class Hits(Sequence[Hit]):
         self.notes = tuple(notes)
         self.cursor = cursor
         self.start = start
+        self.total = total
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

@@ -108,7 +108,7 @@ class Looker:
             with timing.stage("decode"):
                 data = term.what if isinstance(term.what, bytes) else self._read(term, asset)
                 side = FOCUS_SIDE if term.focus else short_side([self.card])
-                if term.box:  # so that what is in it is as large as a whole picture would be
+                if term.box and side:  # so that what is in it is as large as a whole picture would be
                     left, top, right, bottom = term.box
                     side = math.ceil(side / min(right - left, bottom - top))
                 decoded = decode.decode(data, origin, short_side=side, budget=self.settings.pixel_budget)

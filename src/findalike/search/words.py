@@ -104,15 +104,17 @@ class Shelf:
         self.tables = tables
         self._longest = max((table.asset_ids for _, table in tables.values()), key=len, default=())
         known = before if before and before._longest is self._longest else None
-        place = dict(known.place) if known else {i: row for row, i in enumerate(self._longest)}
-        self._indexes = {
+        place: dict[str, int] = (
+            dict(known.place) if known else {i: row for row, i in enumerate(self._longest)}
+        )
+        self._indexes: dict[str, BankIndex] = {
             name: known._indexes[name]
             if known and name in known.tables and _same_table(pair, known.tables[name])
             else _index(*pair, place)
             for name, pair in tables.items()
         }
         self.ids = list(place)
-        self.place = place
+        self.place: Mapping[str, int] = place
 
     def read(self, text: str) -> Reading:
         """What a text names, the longest phrases first."""

@@ -9,7 +9,7 @@ words(...)    what a text names, what is near it, and how many pictures show tha
 """
 
 from findalike.tagging.facets import countable, facets, unknown_tags
-from findalike.tagging.labels import Labels, label
+from findalike.tagging.labels import Labels, check_labels, label
 from findalike.tagging.neighbours import Word, words
 from findalike.tagging.shown import CLASSIFIER, Tag, tags
 from findalike.tagging.tables import vocabularies
@@ -26,6 +26,7 @@ __all__ = [
     "Vocabulary",
     "Watch",
     "Word",
+    "check_labels",
     "countable",
     "facets",
     "label",

@@ -10,24 +10,32 @@ from datetime import date
 
 from findalike.filters import And, Compare, Filter, In, IsNull, Kind, Not, Or, bind, folded
 from findalike.store.base import Store
+from findalike.tagging.tables import LABELS
 from findalike.types import Value
 
 PERIODS = ("year", "month")
 """Names that stand for the library's date where no column has them."""
 
+LABEL = "label"
+"""The name that stands for the labels among the tags where no column has it."""
+
 _ALL = 1_000_000_000
 
 
 def countable(columns: Mapping[str, Kind]) -> list[str]:
-    """The names that `facets` knows: the columns, then year and month where there is a date to count by."""
-    return [*columns, *(name for name in PERIODS if name not in columns and _date(columns))]
+    """The names that `facets` knows: the columns, labels, then year and month where there is a date."""
+    more = (LABEL, *PERIODS) if _date(columns) else (LABEL,)
+    return [*columns, *(name for name in more if name not in columns)]
 
 
 def facets(store: Store, column: str, where: Filter | None, most: int) -> list[tuple[Value, int]]:
     """Values and how many pictures have them, the most frequent first: of dates and times years (2008), by
-    the name of `month` months (2008-12). Raises QueryError for no such column."""
+    the name of `month` months (2008-12); by that of `label` the tags that people gave. Raises QueryError for
+    no such column."""
     columns = store.columns()
     bind(IsNull(column), {name: columns.get(name, "text") for name in countable(columns)})
+    if column == LABEL and column not in columns:
+        return _labels(store, where, most)
     name = column if column in columns else _date(columns) or column
     if columns.get(name) not in ("date", "time"):
         return list(store.facets(name, where, most))
@@ -37,6 +45,14 @@ def facets(store: Store, column: str, where: Filter | None, most: int) -> list[t
         if isinstance(value, date):
             counts[f"{value.year:04}-{value.month:02}" if by_month else value.year] += count
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: max(most, 0)]
+
+
+def _labels(store: Store, where: Filter | None, most: int) -> list[tuple[Value, int]]:
+    """Those tags that are labels."""
+    bank = store.banks().get(LABELS)
+    names = {folded(concept.name) for concept in bank.concepts} if bank else set()
+    counts = store.facets("tag", where, _ALL) if names else ()
+    return [(tag, count) for tag, count in counts if folded(str(tag)) in names][: max(most, 0)]
 
 
 def unknown_tags(store: Store, where: Filter) -> dict[str, list[str]]:

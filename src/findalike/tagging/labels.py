@@ -41,10 +41,8 @@ def _by_asset(bank: Bank, table: EvidenceTable) -> dict[str, tuple[str, ...]]:
 
 
 def label(store: Store, asset_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> int:
-    """Put labels on assets and take others off; returns how many assets it changed. Raises UsageError for
-    what is no label. Letters count in whatever case: a label is spelled as it was first."""
-    for each in (*add, *remove):
-        _check(each)
+    """Put labels on assets and take others off; returns how many assets it changed. Letters count in whatever
+    case: a label is spelled as it was first. What is no label is to be refused before: see `check_labels`."""
     bank = _grown(store, add)
     number = {folded(concept.name): n for n, concept in enumerate(bank.concepts)}
     plus = dict.fromkeys((number[folded(each)] for each in add), 1.0)
@@ -82,7 +80,9 @@ def _grown(store: Store, add: Sequence[str]) -> Bank:
     return bank
 
 
-def _check(name: str) -> None:
-    check_tags("label", [name])
-    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > LONGEST:
-        raise UsageError(f"{name[:40]!r} is no label; give a word or a few, such as 'keeper'")
+def check_labels(names: Iterable[str]) -> None:
+    """Raises UsageError for what is no label."""
+    for name in names:
+        check_tags("label", [name])
+        if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > LONGEST:
+            raise UsageError(f"{name[:40]!r} is no label; give a word or a few, such as 'keeper'")

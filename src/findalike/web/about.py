@@ -15,11 +15,11 @@ from findalike import uri as uris
 from findalike.encode import catalog
 from findalike.present.caption import plain
 from findalike.query import MAX_K
-from findalike.web.access import COOKIE, cookie_of
+from findalike.web.access import COOKIE, GRANTED, cookie_of
 from findalike.web.assets import shown
 from findalike.web.jobs import failure_to_json
 from findalike.web.problems import ProblemError
-from findalike.web.responses import described_as, problems, service_of
+from findalike.web.responses import JSON, described_as, problems, service_of
 from findalike.web.schema import (
     AssetId,
     Encoders,
@@ -49,7 +49,8 @@ A_MONTH = 30 * 24 * 3600
 )
 async def get_library(request: Request) -> JSONResponse:
     service = service_of(request)
-    return JSONResponse(await service.read(request, _library, service))
+    may_write = request.scope.get(GRANTED) == "write"
+    return JSONResponse(await service.read(request, _library, service, may_write))
 
 
 @router.get(
@@ -142,6 +143,7 @@ async def list_encoders(request: Request) -> JSONResponse:
     summary="Give a token once, and have a cookie from then on",
     status_code=204,
     response_class=Response,
+    dependencies=[JSON],
     responses=problems(415),
 )
 async def sign_in(request: Request, asked: SessionIn) -> Response:
@@ -156,7 +158,7 @@ async def sign_in(request: Request, asked: SessionIn) -> Response:
             max_age=A_MONTH,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure="https" in (request.url.scheme, request.headers.get("origin", "").partition(":")[0]),
         )
     return answer
 
@@ -215,11 +217,10 @@ async def get_metrics(request: Request) -> Response:
 # In threads
 
 
-def _library(service: Service) -> dict[str, Any]:
+def _library(service: Service, may_write: bool) -> dict[str, Any]:
     library, config = service.library, service.config
     store, limits = library.store, config.limits
     cards, status = store.cards(), store.status()
-    writable = config.writable
     return {
         "name": service.name,
         "path": uris.text(library.path),
@@ -232,10 +233,10 @@ def _library(service: Service) -> dict[str, Any]:
         "columns": dict(store.columns()),
         "folders": [{"id": name, "path": uris.text(str(path))} for name, path in config.folder_ids().items()],
         "can": {
-            "write": writable,
-            "index": writable and bool(config.folders),
-            "upload": writable and config.uploads is not None,
-            "reveal": service.reveal is not None and writable,
+            "write": may_write,
+            "index": may_write and bool(config.folders),
+            "upload": may_write and config.uploads is not None,
+            "reveal": may_write and service.reveal is not None,
         },
         "limits": {
             "body": limits.body,

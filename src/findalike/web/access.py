@@ -17,6 +17,9 @@ Right = Literal["read", "write"]
 
 COOKIE = "findalike"
 
+GRANTED = "findalike.granted"
+"""Where a request's scope says what its client may do: `read` or `write`."""
+
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = frozenset({"/v1/search", "/v1/assets/export"})
 """Addresses that read though they are posted to: a query may be larger than an address."""
@@ -73,6 +76,7 @@ class Access:
         if path in OPEN or path.startswith("/static/"):
             return None
         right = _needed(scope["method"], path)
+        granted: str | None = "write"
         if self._keys:
             granted = self._granted(Headers(scope=scope))
             if granted is None:
@@ -82,6 +86,7 @@ class Access:
                 return "forbidden", "this token may read, not write"
         if right == "write" and not self._writable:
             return "forbidden", "this server only reads: it was started with --read-only"
+        scope[GRANTED] = granted if self._writable else "read"
         return None
 
     def _granted(self, headers: Headers) -> str | None:

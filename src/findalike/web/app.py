@@ -147,6 +147,7 @@ def _guards(service: Service) -> list[Middleware]:
                 allow_origins=list(config.origins),
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
                 allow_headers=["authorization", "content-type", "x-api-key"],
+                expose_headers=["content-disposition", "etag", "location", "retry-after"],
             )
         )
     guards.append(Middleware(Access, keys=service.keys, writable=config.writable))
@@ -196,6 +197,10 @@ async def _refused(request: Request, error: FindalikeError) -> Response:
     code = "unreadable" if isinstance(error.__cause__, ReadError) else code_of(error)
     if code == "internal":
         LOG.error("%s %s: %s", request.method, request.url.path, error)
+    if code == "library-locked":
+        service: Service = request.app.state.service
+        who = "this server is indexing" if service.jobs.running else "another program is writing"
+        return problem_response(code, f"{who}; try again when that is done")
     return problem_response(code, uris.text(str(error)))
 
 

@@ -14,7 +14,7 @@ from findalike.errors import LibraryMissing, QueryError
 from findalike.query import FACTS, MAX_K
 from findalike.types import Value
 from findalike.web.problems import ProblemError
-from findalike.web.responses import Id, described_as, problems, service_of
+from findalike.web.responses import JSON, Id, described_as, problems, service_of
 from findalike.web.schema import (
     AssetDetail,
     Assets,
@@ -39,7 +39,7 @@ async def list_assets(
     request: Request,
     where: Annotated[Text | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_K)] = 100,
-    cursor: Annotated[str | None, Query(max_length=4_000)] = None,
+    cursor: Annotated[str | None, Query(max_length=60_000)] = None,
 ) -> JSONResponse:
     service = service_of(request)
     most = service.config.limits.hits
@@ -61,6 +61,7 @@ def _listed(service: Service, wanted: asking.Query) -> dict[str, Any]:
     "",
     operation_id="editAssets",
     summary="Label many pictures, or set their metadata",
+    dependencies=[JSON],
     responses={**described_as(Edited), **problems(409, 415)},
 )
 async def edit_assets(request: Request, edit: EditManyIn) -> JSONResponse:
@@ -83,6 +84,7 @@ async def get_asset(request: Request, asset_id: Id) -> JSONResponse:
     "/{asset_id}",
     operation_id="editAsset",
     summary="Label a picture, or set its metadata",
+    dependencies=[JSON],
     responses={**described_as(AssetDetail), **problems(409, 415)},
 )
 async def edit_asset(request: Request, asset_id: Id, edit: EditIn) -> JSONResponse:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from findalike import uri as uris
 from findalike.errors import UsageError
+
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f]*:[0-9a-f:.]*", re.IGNORECASE)
+_ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 LEAST_TOKEN = 16
 """Letters of a token: what is shorter can be guessed."""
@@ -66,6 +71,14 @@ class Config:
                     f"a token must be {LEAST_TOKEN} or more plain letters, digits and signs; "
                     "this one is shorter or has others"
                 )
+        for name in self.hosts:
+            if not _NAME.fullmatch(name):
+                raise UsageError(f"{name!r} is no name of a host; give one without scheme and port")
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise UsageError(
+                    f"{origin!r} is no origin; name each site with its scheme: https://shop.example"
+                )
         for folder in self.folders:
             if not folder.is_dir():
                 raise UsageError(f"{folder}: there is no such folder, so it cannot be indexed from the page")
@@ -88,8 +101,8 @@ class Config:
     def folder_ids(self) -> dict[str, Path]:
         """The folders by ids that tell them apart."""
         ids: dict[str, Path] = {}
-        for folder in self.folders:
+        for folder in dict.fromkeys(self.folders):
             name = uris.text(folder.name) or "root"
-            count = sum(other.partition("~")[0] == name for other in ids)
-            ids[f"{name}~{count + 1}" if count else name] = folder
+            numbered = (f"{name}~{number}" for number in itertools.count(2))
+            ids[next(each for each in itertools.chain([name], numbered) if each not in ids)] = folder
         return ids

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from findalike import sources
 from findalike.errors import ReadError
 from findalike.types import Asset
-from findalike.web.responses import problems, service_of
+from findalike.web.responses import JSON, problems, service_of
 from findalike.web.schema import ExportIn
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
@@ -26,6 +26,7 @@ router = APIRouter(prefix="/v1/assets", tags=["assets"])
     operation_id="exportAssets",
     summary="Pictures as a CSV or JSON table, or their files in a zip",
     response_class=Response,
+    dependencies=[JSON],
     responses={
         200: {
             "content": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,6 +33,10 @@ class Metrics:
         self.pictures = made(Gauge, "pictures", "Pictures in the library")
         self.jobs = made(Gauge, "jobs", "Jobs that wait or run")
         self.waiting = made(Gauge, "gate_requests", "Requests in or behind a gate", ("gate",))
+
+    def searched(self, milliseconds: Mapping[str, float]) -> None:
+        for stage, took in milliseconds.items():
+            self.stages.labels(stage).inc(max(took, 0.0) / 1000)
 
     def told(self, service: Service, pictures: int) -> bytes:
         self.pictures.set(pictures)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from findalike import errors
 from findalike.errors import QueryError
+from findalike.web.fetch import FetchError
 
 MEDIA = "application/problem+json"
 
@@ -77,6 +78,7 @@ def problem_response(
 
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (
+    (FetchError, "fetch"),
     (QueryError, "query"),
     (errors.UsageError, "invalid"),
     (errors.ReadError, "unreadable"),

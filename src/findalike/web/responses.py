@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar, cast
 
+from fastapi import Depends
 from fastapi import Path as InPath
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -22,6 +23,16 @@ ALWAYS = (400, 401, 403, 404, 405, 408, 413, 421, 422, 429, 500, 503)
 
 def service_of(request: Request) -> Service:
     return cast(Service, request.app.state.service)
+
+
+async def _json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ProblemError("unsupported-media", f"the body is application/json here, not {kind[:80]!r}")
+
+
+JSON = Depends(_json)
+"""What a route depends on whose body is JSON and nothing else."""
 
 
 def validated(model: type[M], body: str | bytes) -> M:

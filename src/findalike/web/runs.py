@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from findalike.web.jobs import ENDED, Job
 from findalike.web.problems import ProblemError
-from findalike.web.responses import described_as, problems, service_of
+from findalike.web.responses import JSON, described_as, problems, service_of
 from findalike.web.schema import JobIn, JobOut, Jobs, Line
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -30,6 +30,7 @@ SILENCE = 15.0
     operation_id="startJob",
     summary="Index a folder",
     status_code=202,
+    dependencies=[JSON],
     responses={**described_as(JobOut, 202), **problems(409, 415)},
 )
 async def start_job(request: Request, asked: JobIn) -> JSONResponse:

@@ -51,7 +51,7 @@ class SearchIn(Asked):
     where: Text | None = Field(default=None, examples=["year >= 2015 and tag = 'dog'"])
     min_score: Share = 0.0
     limit: Annotated[int, Field(ge=1, le=MAX_K)] = 40
-    cursor: Annotated[str, StringConstraints(max_length=4_000)] | None = Field(
+    cursor: Annotated[str, StringConstraints(max_length=60_000)] | None = Field(
         default=None, description="goes on where an answer to this query ended"
     )
     encoder: Line | list[Line] | None = None
@@ -112,10 +112,12 @@ class HitOut(AssetOut):
 
 
 class Answer(BaseModel):
-    """`cursor` is null at the end; `ranked` is false where nothing was ranked by; times are in ms."""
+    """`cursor` is null at the end; `total` is null where it is not known without looking at all; `ranked` is
+    false where nothing was ranked by; times are in ms."""
 
     hits: list[HitOut]
     cursor: str | None
+    total: int | None
     notes: list[str]
     nothing_similar: bool
     ranked: bool

@@ -83,7 +83,7 @@ async def search_by_address(
     where: Annotated[Text | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=asking.MAX_K)] = 40,
     min_score: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
-    cursor: Annotated[str | None, Query(max_length=4_000)] = None,
+    cursor: Annotated[str | None, Query(max_length=60_000)] = None,
     encoder: Annotated[list[Line] | None, Query()] = None,
 ) -> JSONResponse:
     terms = [TermIn(text=each) for each in text or ()]
@@ -121,6 +121,7 @@ async def _read(request: Request) -> tuple[SearchIn, Mapping[str, bytes]]:
 async def _answered(request: Request, asked: SearchIn, parts: Mapping[str, bytes]) -> JSONResponse:
     service = service_of(request)
     body = await service.search(request, _answer, service, asked, parts)
+    service.metrics.searched(body["timings"])
     return JSONResponse(body)
 
 
@@ -212,15 +213,27 @@ def _decoded(image: str, place: str) -> bytes:
 def _told(service: Service, query: asking.Query, hits: Hits | None) -> dict[str, Any]:
     """The answer but its times. Of an empty library it is empty."""
     if hits is None:
-        return _body([], None, ["The library is empty."], False, bool(query.terms))
+        return _body([], None, 0, ["The library is empty."], False, bool(query.terms))
     found = []
     for record, told in zip(records(hits), service.described([hit.asset for hit in hits]), strict=True):
         names = ("score", "band", "similarity", "space", "part", "box", "time", "reasons")
         found.append({"rank": hits.start + record["rank"], **{name: record[name] for name in names}, **told})
-    return _body(found, hits.cursor, list(hits.notes), hits.nothing_similar, bool(query.terms))
+    return _body(found, hits.cursor, hits.total, list(hits.notes), hits.nothing_similar, bool(query.terms))
 
 
 def _body(
-    hits: list[dict[str, Any]], cursor: str | None, notes: list[str], nothing: bool, ranked: bool
+    hits: list[dict[str, Any]],
+    cursor: str | None,
+    total: int | None,
+    notes: list[str],
+    nothing: bool,
+    ranked: bool,
 ) -> dict[str, Any]:
-    return {"hits": hits, "cursor": cursor, "notes": notes, "nothing_similar": nothing, "ranked": ranked}
+    return {
+        "hits": hits,
+        "cursor": cursor,
+        "total": total,
+        "notes": notes,
+        "nothing_similar": nothing,
+        "ranked": ranked,
+    }

@@ -113,7 +113,7 @@ class Service:
         blank = np.full((256, 256, 3), 128, np.uint8)
         try:
             self.library.search(blank, k=1)
-            self.library.search(text="a picture", k=1)
+            self.library.search(text="dog", k=1)
         except FindalikeError as error:  # told to the client who asks
             LOG.info("not warmed: %s", error)
         finally:
