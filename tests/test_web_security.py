@@ -596,3 +596,15 @@ def test_a_port_that_is_taken_is_told(reading: Served, gallery: Path) -> None:
     assert done.returncode == 2
     assert str(reading.port) in done.stderr
     assert "--port" in done.stderr
+
+
+def test_small_answers_are_not_held_back(reading: Served, ids: dict[str, str]) -> None:
+    """An answer whose head and content are sent apart waits 40 ms for Nagle's algorithm, unless it is off."""
+    path = f"/v1/assets/{ids['two.jpg']}/content"
+    with reading.client() as web:
+        times = []
+        for _ in range(15):
+            begun = time.perf_counter()
+            assert web.get(path).status_code == 200
+            times.append(time.perf_counter() - begun)
+    assert min(times) < 0.03

@@ -29,7 +29,7 @@ from findalike.library import Mode
 from findalike.web.app import create_app
 from findalike.web.config import Config, Limits
 from findalike.web.problems import PROBLEMS
-from findalike.web.server import runner
+from findalike.web.server import listening, runner
 from findalike.web.service import Service
 
 WRITER, READER = "writer-0123456789abcdef", "reader-0123456789abcdef"
@@ -208,7 +208,7 @@ def serving(
     config = config or Config(port=0, limits=Limits(workers=2))
     with findalike.open(path, mode, **changes) as library:
         service = Service(library, config, reveal)
-        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        listener = listening(config)
         server = runner(create_app(service), config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
