@@ -100,7 +100,8 @@ def test_a_thumbnail_stands_upright(web: httpx.Client, ids: dict[str, str], size
     params = {} if size is None else {"size": size}
     image = opened(web.get(f"/v1/assets/{ids['upright.jpg']}/thumbnail", params=params))
     width, height = image.size
-    assert (height, width) == (min(size or 256, 120), pytest.approx(min(size or 256, 120) * 2 / 3, abs=1))
+    assert height == min(size or 256, 120)
+    assert abs(width - height * 2 / 3) <= 1
     assert image.getexif().get(0x0112, 1) == 1
     assert [image.convert("RGB").getpixel((width // 2, y)) for y in (height // 4, height * 3 // 4)] == [
         pytest.approx((255, 0, 0), abs=40),
@@ -214,7 +215,7 @@ def test_what_is_no_range_is_ignored(
     web: httpx.Client, oracle: findalike.Library, ids: dict[str, str], name: str, asked: str
 ) -> None:
     """As RFC 9110, section 14.2 has it: the whole file is never wrong."""
-    answer = web.get(f"/v1/assets/{ids[name]}/content", headers={"range": asked.encode("latin-1")})  # type: ignore[dict-item]
+    answer = web.get(f"/v1/assets/{ids[name]}/content", headers={b"range": asked.encode("latin-1")})
     assert answer.status_code in (200, 416)
     assert answer.status_code == 416 or answer.content == file_of(oracle, ids[name])
 
@@ -497,8 +498,8 @@ def test_uploads_are_kept_and_found(writing: Served, tmp_path: Path) -> None:
 
 
 EVIL_NAMES = [
-    "../../x.png", "/etc/cron.d/x.png", "..", ".", "", " ", "...", "x/../../y.png", "..\\..\\x.png",
-    "C:\\x.png", "a\x00b.png", "a\r\nX-Evil: 1.png", "n" * 5_000 + ".png", "猫.png", "..%2f..%2fx.png",
+    "../../x.png", "/etc/cron.d/x.png", "..", ".", " ", "...", "x/../../y.png", "..\\..\\x.png",
+    "C:\\x.png", "a\x00b.png", "a\r\nX-Evil: 1.png", "n" * 900 + ".png", "猫.png", "..%2f..%2fx.png",
     ".hidden.png", "x.png.partial", "con", "x.php", "a;b=c.png", 'a"b.png', "\u202egnp.exe", "~root",
     "-rf.png",
 ]  # fmt: skip
@@ -507,19 +508,18 @@ EVIL_NAMES = [
 def test_whatever_a_file_is_called_it_lands_in_the_folder(writing: Served, tmp_path: Path) -> None:
     before = {path for path in files_below(tmp_path) if "library" not in path.parts}
     with writing.client() as web:
-        for seed, name in enumerate(EVIL_NAMES):
-            data = encoded(drawn(500 + seed))
-            answer = posted(web, (name, data))
-            if answer.status_code != 201:  # then nothing is kept
-                assert answer.status_code in (400, 422), (name, answer.text)
-                continue
-            (asset,) = answer.json()["assets"]
+        named = [(name, encoded(drawn(500 + seed))) for seed, name in enumerate(EVIL_NAMES)]
+        answer = posted(web, *named)
+        assert answer.status_code == 201, answer.text
+        for asset, (name, data) in zip(answer.json()["assets"], named, strict=True):
             assert Path(asset["path"]).is_relative_to(tmp_path / "uploads"), name
-            assert web.get(asset["links"]["content"]).content == data
+            assert web.get(asset["links"]["content"]).content == data, name
+        for name in ("", "n" * 5_000 + ".png"):
+            assert posted(web, (name, encoded(drawn(499)))).status_code in (201, 400, 422)
     after = {path for path in files_below(tmp_path) if "library" not in path.parts} - before
     assert all(path.is_relative_to(tmp_path / "uploads") for path in after)
     assert all(path.suffix == ".png" for path in after), "what it is says the content, not the client"
-    assert len(after) >= len(EVIL_NAMES) - 3
+    assert len(after) >= len(EVIL_NAMES)
 
 
 def raw_upload(served: Served, disposition: bytes, data: bytes) -> Answered:
@@ -719,8 +719,7 @@ def test_a_library_that_another_process_writes_to(
             answers = [
                 web.patch(f"/v1/assets/{known}", json={"labels": {"add": ["x"]}}),
                 web.delete(f"/v1/assets/{known}"),
-                posted(web, ("new.png", encoded(drawn(801)))),
-                posted(web, ("kept.png", data)),
+                posted(web, ("new.png", encoded(drawn(801))), ("kept.png", data)),
             ]
             for answer in answers:
                 assert answer.status_code == 409, answer.request.url

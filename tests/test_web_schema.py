@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
 DOCUMENT = document()
 API = schemathesis.openapi.from_dict(DOCUMENT)
 
-CHECKED = [
+CHECKED: list[Any] = [
     CHECKS.get_one(name)
     for name in (
         "not_a_server_error",
@@ -50,7 +50,7 @@ CHECKED = [
     )
 ]
 
-REJECTED = CHECKS.get_one("negative_data_rejection")
+REJECTED: Any = CHECKS.get_one("negative_data_rejection")
 LENIENT = {
     # On the wire every part of a form is bytes: the "number" that stands for a file cannot be told from one.
     "POST /v1/assets",
@@ -71,7 +71,7 @@ def asked(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @API.parametrize()
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_the_api_is_what_it_says(case: Case, asked: Served, ids: dict[str, str]) -> None:
+def test_the_api_is_what_it_says(case: Case[Any], asked: Served, ids: dict[str, str]) -> None:
     response = case.call(base_url=asked.url, timeout=30)
     # 431 refuses too, but schemathesis counts other statuses.
     lenient = case.operation.label in LENIENT or response.status_code == 431
@@ -81,7 +81,9 @@ def test_the_api_is_what_it_says(case: Case, asked: Served, ids: dict[str, str])
 
 @API.include(path_regex="asset_id").exclude(method="DELETE").parametrize()
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_pictures_that_are_there_are_told_as_it_says(case: Case, asked: Served, ids: dict[str, str]) -> None:
+def test_pictures_that_are_there_are_told_as_it_says(
+    case: Case[Any], asked: Served, ids: dict[str, str]
+) -> None:
     case.path_parameters = {"asset_id": ids["upright.jpg"]}
     checks = [check for check in CHECKED if check is not REJECTED]  # the id that was bad is now a good one
     case.call_and_validate(base_url=asked.url, checks=checks, timeout=30)

@@ -282,8 +282,8 @@ def test_without_a_token_only_the_page_answers(locked: Served, ids: dict[str, st
 )  # fmt: skip
 def test_what_is_no_token_is_refused(locked: Served, headers: dict[str, str]) -> None:
     with locked.client() as web:
-        raw = {name: value.encode("latin-1") for name, value in headers.items()}
-        refused(web.get("/v1/library", headers=raw), "unauthorized")  # type: ignore[arg-type]
+        raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+        refused(web.get("/v1/library", headers=raw), "unauthorized")
 
 
 def test_a_token_in_the_address_is_none(locked: Served) -> None:
