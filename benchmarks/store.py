@@ -14,6 +14,9 @@ words of 5,000, and ten concepts of the lexicon as evidence.
 Answers are held against an exact scan in numpy. Its time in the same run is the yardstick: trust the ratios,
 the seconds depend on what else the machine does. Searches run in a process of their own that has nothing but
 the store, so that its memory is what a server would need.
+
+With `--mirror` the same searches are asked of the store and of a mirror of it, each in a process of its own,
+by 1, 4 and 16 threads; what is printed are the mirror's figures, and in brackets their ratio to the store's.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,12 +39,14 @@ import numpy as np
 import psutil
 
 from findalike.query import parse_filter
+from findalike.store import mirror
 from findalike.store.base import Batch
 from findalike.store.lance import LanceStore
 from findalike.types import Asset, Card, Origin, Row, Vectors
 from findalike.words.lexicon import lexicon
 
 K = 20
+THREADS = (1, 4, 16)
 BATCH = 2_000
 FILTERS = [""] + [f"{column} < {share}" for share in (1, 10, 100) for column in ("any", "subject")]
 TAGS, WORDS, CONCEPTS = 800, 5_000, len(lexicon().bank.concepts)
@@ -70,6 +76,9 @@ def main() -> None:
         {"filter": where, **judged(vectors, queries, columns, where, *searched[where])} for where in FILTERS
     ]
     show(report)
+    if options.mirror:
+        report["mirror"] = side_by_side(folder, card.space, queries)
+        show_mirror(report["mirror"])
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     if not options.library:
@@ -160,6 +169,46 @@ def search(folder: Path, space: str, queries: Vectors) -> dict[str, Any]:
     return answers
 
 
+def side_by_side(folder: Path, space: str, queries: Vectors) -> dict[str, Any]:
+    """What `busy` finds of the store and of its mirror."""
+    found = {}
+    for name, mirrored in (("store", False), ("mirror", True)):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            found[name] = pool.apply(busy, (folder, space, queries, mirrored))
+    return found
+
+
+def busy(folder: Path, space: str, queries: Vectors, mirrored: bool) -> dict[str, Any]:
+    """Searches by several threads: by filter and threads the median and the 95th percentile of a search in
+    ms, and the searches in a second. Runs in a fresh process."""
+    began = time.perf_counter()
+    lance = LanceStore(folder, mode="r")
+    store = mirror.mirrored(lance) if mirrored else lance
+    store.nearest(space, queries[0], K)
+    figures: dict[str, Any] = {"first_ms": _ms(time.perf_counter() - began)}
+    for where in ("", "any < 10", "any < 100"):
+        tree = parse_filter(where) if where else None
+        for threads in THREADS:
+            figures[f"{where or 'none'}, {threads}"] = _asked(
+                threads, lambda query, tree=tree: store.nearest(space, query, K, tree), queries
+            )
+    return figures | {"rss_mib": round(psutil.Process().memory_info().rss / 2**20)}
+
+
+def _asked(threads: int, ask: Callable[[Any], object], queries: Vectors) -> tuple[float, float, float]:
+    def timed(query: Any) -> float:
+        began = time.perf_counter()
+        ask(query)
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(timed, queries[: 2 * threads]))
+        began = time.perf_counter()
+        seconds = list(pool.map(timed, queries))
+        whole = time.perf_counter() - began
+    return _ms(np.median(seconds)), _ms(np.quantile(seconds, 0.95)), round(len(queries) / whole, 1)
+
+
 def other_answers(store: LanceStore, space: str, queries: Vectors) -> dict[str, Any]:
     """Milliseconds of what is no plain search: the first time, and the median of ten more."""
     filters = [
@@ -233,6 +282,17 @@ def show(report: dict[str, Any]) -> None:
         )
 
 
+def show_mirror(found: dict[str, Any]) -> None:
+    store, mirror = found["store"], found["mirror"]
+    print("        filter, threads         p50 ms         p95 ms        a second")
+    for name, figures in mirror.items():
+        if name in ("first_ms", "rss_mib"):
+            print(f"{name:>23}  {figures:>6} ({figures / store[name]:.2f})")
+            continue
+        pairs = zip(figures, store[name], strict=True)
+        print(f"{name:>23}  " + "  ".join(f"{one:>6.1f} ({one / other:.2f})" for one, other in pairs))
+
+
 def _batch(card: Card, vectors: Vectors, columns: dict[str, Any], numbers: range) -> Batch:
     assets, rows, evidence = [], [], {}
     random = np.random.default_rng(numbers.start)
@@ -275,6 +335,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mirror", action="store_true", help="compare with a mirror in memory")
     parser.add_argument("--library", type=Path, help="keep the library in this folder")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser.parse_args()

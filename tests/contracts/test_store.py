@@ -21,6 +21,7 @@ from findalike.store import lance_index, lance_snapshot
 from findalike.store.base import Batch, Store
 from findalike.store.lance import LanceStore
 from findalike.store.memory import MemoryStore
+from findalike.store.mirror import Mirrorable, mirrored
 from findalike.types import Asset, Bank, Card, Concept, Failure, Metadata, Origin, Row, Vector
 
 
@@ -33,10 +34,17 @@ class Eager(LanceStore):
             self.optimize()
 
 
+def mirror_over(store: Mirrorable) -> Store:
+    pytest.importorskip("faiss", reason="a mirror needs pip install 'findalike[mirror]'")
+    return mirrored(store)
+
+
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(),
     "lance": lambda path: LanceStore(path / "library", mode="a"),
     "lance, optimized": lambda path: Eager(path / "library", mode="a"),
+    "mirror over memory": lambda _: mirror_over(MemoryStore()),
+    "mirror over lance": lambda path: mirror_over(LanceStore(path / "library", mode="a")),
 }
 DIM = 16
 CARD = Card(name="cnn", revision="1", dim=DIM, preprocessing={"size": (224, 224)}, calibration=((0.0, 0.0),))
@@ -706,6 +714,16 @@ def test_the_length_of_the_query_does_not_count(store: Store) -> None:
     once, thrice = store.nearest(SPACE, query, 5), store.nearest(SPACE, query * 3, 5)
     assert [m.row.id for m in once] == [m.row.id for m in thrice]
     assert once[0].similarity == pytest.approx(thrice[0].similarity, abs=SIMILARITY)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 13, 27, 31, 59, 61])
+def test_equal_rows_are_equally_near_wherever_they_stand(store: Store, count: int) -> None:
+    same, query = vectors(2)
+    assets = [asset(i) for i in range(count)]
+    store.write(Batch(assets, {SPACE: [row(a, same) for a in assets]}))
+    found = store.nearest(SPACE, query, 99)
+    assert [m.row.asset_id for m in found] == [a.id for a in assets]
+    assert len({m.similarity for m in found}) == 1
 
 
 def test_equal_rows_come_by_row_id_and_are_cut_by_it(store: Store) -> None:

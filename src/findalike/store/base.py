@@ -265,6 +265,13 @@ def unit(vector: Vector, card: Card) -> Vector:
     return np.asarray(vector / length, np.float32)
 
 
+def similarities(vectors: Vectors, target: Vector) -> Vector:
+    """The similarity of each row to a unit vector: shape (rows,). Equal rows get equal ones, which a matrix
+    product, where it depends on the place of a row, does not give."""
+    found: Vector = (vectors * target).sum(axis=1, dtype=np.float32)
+    return found.clip(-1.0, 1.0)
+
+
 def orphan_problems(
     assets: set[str],
     encoded: Mapping[str, set[str]],

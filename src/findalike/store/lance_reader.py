@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from findalike.errors import LibraryError
 from findalike.query import Filter, IsNull, Kind, bind
@@ -28,6 +29,7 @@ from findalike.store.base import (
     card_of,
     evenly,
     orphan_problems,
+    similarities,
     unit,
 )
 from findalike.store.full_text import Asked
@@ -35,7 +37,7 @@ from findalike.store.journal import Journal
 from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
 from findalike.store.lance_listing import Listings
-from findalike.store.lance_snapshot import Snapshot, Tables
+from findalike.store.lance_snapshot import PLACE, Snapshot, Tables
 from findalike.store.lance_text import Vocabulary
 from findalike.types import (
     Asset,
@@ -171,6 +173,30 @@ class LanceReader:
             found = lance_index.search(rows, target, max(k, 1), condition)
             return _best(found, target, k, rows.once(_kinds))[: max(k, 0)]
 
+    def revision(self, space: str) -> object:
+        with self._guarded():
+            return self._space(space), tuple(self._gone())
+
+    def row_keys(self, space: str, where: Filter | None = None) -> NDArray[np.uint64]:
+        with self._guarded():
+            rows = self._space(space)
+            condition = self._without_orphans(self._condition(where, rows))
+            found = lance_tables.select(rows.table, [PLACE], condition)
+            return cast(NDArray[np.uint64], found.column(PLACE).to_numpy())
+
+    def row_vectors(self, space: str, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Vectors]:
+        with self._guarded():
+            table = self._rows_of(space)
+            found = table.take_row_ids(keys.tolist()).select([PLACE, "vector"]).to_arrow()
+            return found.column(PLACE).to_numpy(), lance_records.vectors_of(found)
+
+    def nearest_of(self, space: str, vector: Vector, keys: NDArray[np.uint64]) -> Sequence[Match]:
+        target = unit(vector, card_of(self.cards(), space))
+        with self._guarded():
+            rows = self._space(space)
+            found = rows.table.take_row_ids(keys.tolist()).select(lance_records.MATCH_COLUMNS).to_arrow()
+            return _best(found, target, len(found), rows.once(_kinds))
+
     def count(self, where: Filter | None = None) -> int:
         with self._guarded():
             assets = self._snapshot("assets")
@@ -280,6 +306,6 @@ def _kinds(table: Any) -> dict[str, Kind]:
 def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
     rows = lance_records.to_rows(found)
     assets = lance_records.to_matched_assets(found, kinds)
-    similarities = np.clip(lance_records.vectors_of(found) @ target, -1.0, 1.0)
-    order = sorted(range(len(rows)), key=lambda i: (-similarities[i], rows[i].id))[:k]
-    return [Match(rows[i], assets[i], float(similarities[i])) for i in order]
+    near = similarities(lance_records.vectors_of(found), target)
+    order = sorted(range(len(rows)), key=lambda i: (-near[i], rows[i].id))[:k]
+    return [Match(rows[i], assets[i], float(near[i])) for i in order]

@@ -27,7 +27,9 @@ FEW = 1_000
 """More ids than this are read by a condition."""
 SETTLED = 3_000_000_000
 """Nanoseconds after which another change gives a folder another time: some file systems count two seconds."""
-_PLACE = "_rowid"
+PLACE = "_rowid"
+"""LanceDB's column of where rows stand. No row ever stands where another stood."""
+"""The column that says where a row stands: LanceDB's own, and no other row ever stands there."""
 
 Stamp = tuple[int, int]
 
@@ -130,16 +132,16 @@ class Snapshot:
         self._lookups += 1
         if Places in self._made or (self._lookups >= OFTEN and self._reading.acquire(blocking=False)):
             return self.once(Places).of(asset_ids)
-        found = lance_tables.select_ids(self.table, [_PLACE], "asset_id", asset_ids)
-        return cast(list[int], found.column(_PLACE).to_pylist())
+        found = lance_tables.select_ids(self.table, [PLACE], "asset_id", asset_ids)
+        return cast(list[int], found.column(PLACE).to_pylist())
 
 
 class Places:
     """Where the rows of all assets of a table stand. A row keeps its place while it is there."""
 
     def __init__(self, table: Any) -> None:
-        found = lance_tables.select(table, ["asset_id", _PLACE]).combine_chunks().sort_by("asset_id")
-        self._asset_ids, self._found = (found.column(n).combine_chunks() for n in ("asset_id", _PLACE))
+        found = lance_tables.select(table, ["asset_id", PLACE]).combine_chunks().sort_by("asset_id")
+        self._asset_ids, self._found = (found.column(n).combine_chunks() for n in ("asset_id", PLACE))
 
     def of(self, asset_ids: Sequence[str]) -> list[int]:
         places: list[int] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from findalike.filters import folded
 from findalike.query import Filter, IsNull, Kind, bind, evaluate
@@ -21,6 +22,7 @@ from findalike.store.base import (
     check_rows,
     evenly,
     orphan_problems,
+    similarities,
     unit,
 )
 from findalike.types import (
@@ -52,6 +54,9 @@ class MemoryStore:
         self._banks: dict[str, Bank] = {}
         self._evidence: dict[str, dict[str, Evidence]] = {}
         self._tables: dict[str, EvidenceTable] = {}  # of evidence, until the next change
+        self._changes = 0
+        self._keys: dict[str, dict[str, tuple[int, Row]]] = {}  # of rows, by space and row id
+        self._last_key = 0
 
     def cards(self) -> Mapping[str, Card]:
         return dict(self._cards)
@@ -68,7 +73,7 @@ class MemoryStore:
         known = self._banks.get(bank.name)
         if known is None or not banks.grows(known, bank):
             self._evidence[bank.name] = {}
-            self._tables = {}
+            self._changed()
         self._banks[bank.name] = bank
 
     def remove_bank(self, name: str) -> None:
@@ -91,7 +96,7 @@ class MemoryStore:
         self._evidence[bank] |= {i: dict(one) for i, one in evidence.items() if i in self._assets}
         for i in set(tags) & set(self._assets):
             self._assets[i] = replace(self._assets[i], tags=columns.kept_tags(tags[i]))
-        self._tables = {}
+        self._changed()
 
     def full_text(self, words: str, k: int, where: Filter | None = None) -> Sequence[Found]:
         passing = {asset.id for asset in self._passing(where)}
@@ -125,7 +130,7 @@ class MemoryStore:
             self._rows[space] = kept | {row.id: row for row in rows}
         for bank, evidence in batch.evidence.items():
             self._evidence[bank] |= {i: dict(one) for i, one in evidence.items()}
-        self._tables = {}
+        self._changed()
         self._thumbnails |= batch.thumbnails
         for asset in batch.assets:
             self._assets[asset.id] = self._kept(asset)
@@ -133,6 +138,7 @@ class MemoryStore:
         self._failures |= {failure.uri: failure for failure in batch.failures}
 
     def update(self, assets: Sequence[Asset]) -> None:
+        self._changed()
         there = [asset for asset in assets if asset.id in self._assets]
         self._grow(there)
         for asset in there:
@@ -185,16 +191,30 @@ class MemoryStore:
         return np.stack(chosen) if chosen else np.empty((0, card.dim), np.float32)
 
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
-        target = unit(vector, card_of(self._cards, space))
+        card_of(self._cards, space)
         passing = {asset.id for asset in self._passing(where)}
-        rows = sorted(
-            (row for row in self._rows[space].values() if row.asset_id in passing), key=lambda row: row.id
-        )
-        if not rows or k < 1:
-            return []
-        similarities = np.stack([row.vector for row in rows]) @ target
-        best = np.argsort(-similarities, kind="stable")[:k]
-        return [Match(rows[i], self._assets[rows[i].asset_id], float(similarities[i])) for i in best]
+        rows = [row for row in self._rows[space].values() if row.asset_id in passing]
+        return self._nearest(space, vector, rows, k)
+
+    def revision(self, space: str) -> object:
+        card_of(self._cards, space)
+        return self._changes
+
+    def row_keys(self, space: str, where: Filter | None = None) -> NDArray[np.uint64]:
+        card_of(self._cards, space)
+        passing = {asset.id for asset in self._passing(where)}
+        rows = self._keyed(space)
+        return np.array([key for key, row in rows.items() if row.asset_id in passing], np.uint64)
+
+    def row_vectors(self, space: str, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Vectors]:
+        rows = self._keyed(space)
+        there = [key for key in keys.tolist() if key in rows]
+        vectors = [rows[key].vector for key in there] or [np.empty((0, self._cards[space].dim), np.float32)]
+        return np.array(there, np.uint64), np.vstack(vectors)
+
+    def nearest_of(self, space: str, vector: Vector, keys: NDArray[np.uint64]) -> Sequence[Match]:
+        rows = self._keyed(space)
+        return self._nearest(space, vector, [rows[key] for key in keys.tolist() if key in rows], len(keys))
 
     def count(self, where: Filter | None = None) -> int:
         return len(self._passing(where))
@@ -223,6 +243,30 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to release."""
 
+    def _changed(self) -> None:
+        self._changes += 1
+        self._tables = {}
+
+    def _keyed(self, space: str) -> dict[int, Row]:
+        """The rows of a space by their keys, of which each is given once."""
+        known, now = self._keys.get(space, {}), {}
+        for row in self._rows[space].values():
+            key, was = known.get(row.id, (0, None))
+            if was is not row:
+                key = self._last_key = self._last_key + 1
+            now[row.id] = key, row
+        self._keys[space] = now
+        return dict(now.values())
+
+    def _nearest(self, space: str, vector: Vector, rows: Iterable[Row], k: int) -> list[Match]:
+        target = unit(vector, card_of(self._cards, space))
+        ordered = sorted(rows, key=lambda row: row.id)
+        if not ordered or k < 1:
+            return []
+        found = similarities(np.stack([row.vector for row in ordered]), target)
+        best = np.argsort(-found, kind="stable")[:k]
+        return [Match(ordered[i], self._assets[ordered[i].asset_id], float(found[i])) for i in best]
+
     def _grow(self, assets: Sequence[Asset]) -> None:
         wider = columns.grown(self._kinds, assets)
         widened = {name for name, kind in self._kinds.items() if wider[name] != kind}
@@ -242,7 +286,7 @@ class MemoryStore:
     def _drop_parts(self, asset_ids: set[str]) -> None:
         for space, rows in self._rows.items():
             self._rows[space] = {i: row for i, row in rows.items() if row.asset_id not in asset_ids}
-        self._tables = {}
+        self._changed()
         for i in asset_ids:
             self._thumbnails.pop(i, None)
             for evidence in self._evidence.values():
