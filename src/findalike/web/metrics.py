@@ -36,6 +36,8 @@ class Metrics:
 
     def searched(self, milliseconds: Mapping[str, float]) -> None:
         for stage, took in milliseconds.items():
+            if stage == "total":
+                continue
             self.stages.labels(stage).inc(max(took, 0.0) / 1000)
 
     def told(self, service: Service, pictures: int) -> bytes:

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from findalike.ingest import Progress, Report
 from findalike.library import Library
 from findalike.present.caption import plain
 from findalike.store.columns import parent
+from findalike.store.mirror import Mirrorable, mirrored
 from findalike.types import Asset
 from findalike.web.access import Keys
 from findalike.web.config import Config
@@ -50,6 +51,8 @@ class Service:
     def __init__(
         self, library: Library, config: Config, reveal: Callable[[Path], None] | None = None
     ) -> None:
+        if config.mirror:
+            library.store = mirrored(cast(Mirrorable, library.store))
         self.library = library
         self.config = config
         self.keys = Keys(config.tokens)
