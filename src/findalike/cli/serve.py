@@ -71,6 +71,7 @@ def serve(
     """Open the library in a browser, and to programs over HTTP. The API is described at /v1/openapi.json."""
     if uploads and no_uploads:
         raise UsageError("--uploads and --no-uploads exclude each other; give one of them")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy, not yet loaded: searches are threads already
     config = plugins.on_use("findalike.web.config")
     limits = config.Limits(
         **({"body": max_body * 2**20} if max_body else {}),
