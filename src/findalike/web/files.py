@@ -29,7 +29,10 @@ router = APIRouter(prefix="/v1/assets", tags=["files"])
 
 FOR_EVER = "private, max-age=31536000, immutable"
 ANEW = "private, no-cache"
-SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+SANDBOX = (
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; "  # of the browser's viewer
+    "sandbox; frame-ancestors 'none'"
+)
 """The policy of a file: whatever it holds, a browser runs none of it."""
 
 PIECE = 64 * 2**10

@@ -23,8 +23,10 @@ export const recount = debounced(60, async () => {
   const ask = (name, condition, most) => facet(name, condition, most, signal).catch(() => null);
   const tags = await ask("tag", where(), 500);
   if (!tags) return; // the filter is wrong, or there is a newer one
+  const labels = await ask("label", where(), 200);
+  if (!labels) return;
   showColours(tags);
-  showTags(tags);
+  showTags(tags, labels);
   for (const name of columns()) {
     const values = await ask(name, where(name), FEW + 1);
     if (!values) return;
@@ -36,13 +38,13 @@ export const recount = debounced(60, async () => {
 const place = (name) => panel.querySelector(`[data-section="${CSS.escape(name)}"]`);
 
 /** Colours have swatches and labels a section of their own; shapes and light come after things. */
-function showTags(tags) {
-  const labels = knownLabels();
+function showTags(tags, counted) {
+  const labels = new Set([...counted.map(({ value }) => value), ...knownLabels()]);
   const rest = tags.filter(({ value }) => !COLOURS.includes(value) && !labels.has(value));
   const chosen = state.tags.filter((tag) => !COLOURS.includes(tag));
   const things = [...rest.filter(({ value }) => !isLook(value)).slice(0, FEW), ...rest.filter(({ value }) => isLook(value))];
   showValues("tag", things, chosen.filter((tag) => !labels.has(tag)), toggleTag);
-  const counts = new Map(tags.map(({ value, count: pictures }) => [value, pictures]));
+  const counts = new Map(counted.map(({ value, count: pictures }) => [value, pictures]));
   showValues("label", [...labels].map((value) => ({ value, count: counts.get(value) })), chosen.filter((tag) => labels.has(tag)), toggleTag);
   place("tag").hidden = false;
 }

@@ -11,7 +11,7 @@ const PAGE = 60;
 const KEPT = 12;
 
 const NOTHING = Object.freeze({
-  key: null, hits: [], cursor: null, notes: [], nothing: false, ranked: false, ms: null, timings: null,
+  key: null, hits: [], cursor: null, total: null, notes: [], nothing: false, ranked: false, ms: null, timings: null,
   error: null, busy: false, scroll: 0,
 });
 
@@ -76,7 +76,7 @@ async function answer(query, key, signal) {
     const told = await ask(query, files, signal);
     const ms = performance.now() - start;
     remember(told.hits);
-    show({ ...NOTHING, key, hits: unique(told.hits, new Set()), cursor: told.cursor, notes: told.notes, ms,
+    show({ ...NOTHING, key, hits: unique(told.hits, new Set()), cursor: told.cursor, total: told.total, notes: told.notes, ms,
       nothing: told.nothing_similar, ranked: told.ranked, timings: told.timings }, "new");
   } catch (error) {
     if (error.name === "AbortError") return;

@@ -10,10 +10,9 @@ import { NO_FILTERS, filters } from "./where.js";
 const GENERAL = new Set(["animal", "mammal", "carnivore", "canine", "nature"]); // nobody looks for these
 
 function howMany() {
-  const { hits, cursor } = results;
-  if (!cursor) return count(hits.length, "picture");
-  const everything = !ranks() && !filters();
-  return everything && library.pictures >= hits.length ? count(library.pictures, "picture") : `${hits.length.toLocaleString("en")}+ pictures`;
+  const { hits, cursor, total } = results;
+  if (!cursor || total !== null) return count(cursor ? total : hits.length, "picture");
+  return `${hits.length.toLocaleString("en")}+ pictures`;
 }
 
 function summary() {
