@@ -371,6 +371,8 @@ def test_metadata_is_set_typed_and_taken_away(writing: Served, ids: dict[str, st
     "edit",
     [
         {"metadata": {"width": "wide"}},
+        {"metadata": {"width": 1.5}},  # the whole column would hold no whole numbers any more
+        {"metadata": {"width": 2**70}},
         {"metadata": {"taken": "yesterday"}},
         {"metadata": {"taken": "0001-01-01T00:00:00+23:59"}},
         {"metadata": {"taken": "9999-12-31T23:59:59-23:59"}},

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from findalike import query as asking
 from findalike.errors import LibraryMissing, QueryError
 from findalike.query import FACTS, MAX_K
+from findalike.store.columns import INTEGERS
 from findalike.types import Value
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, Id, described_as, problems, service_of
@@ -140,6 +141,10 @@ def _typed(name: str, value: Value, kind: str | None) -> Value:
         raise QueryError(
             f"metadata.{name}: {name!r} is what filters call a fact of the file; take another name"
         )
+    if kind == "integer" and isinstance(value, int | float) and not isinstance(value, bool):
+        if value not in INTEGERS:
+            raise QueryError(f"metadata.{name} is {value!r}, but it must be a whole number, as others have")
+        return int(value)
     if kind not in ("date", "time") or value is None:
         return value
     try:
