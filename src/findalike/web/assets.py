@@ -142,7 +142,7 @@ def _typed(name: str, value: Value, kind: str | None) -> Value:
             f"metadata.{name}: {name!r} is what filters call a fact of the file; take another name"
         )
     if kind == "integer" and isinstance(value, int | float) and not isinstance(value, bool):
-        if value not in INTEGERS:
+        if value != int(value) or int(value) not in INTEGERS:  # a float is sought in a range one by one
             raise QueryError(f"metadata.{name} is {value!r}, but it must be a whole number, as others have")
         return int(value)
     if kind not in ("date", "time") or value is None:
