@@ -608,3 +608,15 @@ def test_small_answers_are_not_held_back(reading: Served, ids: dict[str, str]) -
             assert web.get(path).status_code == 200
             times.append(time.perf_counter() - begun)
     assert min(times) < 0.03
+
+
+@pytest.mark.parametrize("name", ["onnx:{}", "clip:{}", "onnx:{}/model.onnx", "clip:owner/repository"])
+def test_an_encoder_that_names_a_path_is_not_looked_for(locked: Served, tmp_path: Path, name: str) -> None:
+    """No path from a client is opened: what is there and what is not get the same answer."""
+    (tmp_path / "model.onnx").write_bytes(b"anything")
+    with locked.client(Authorization=f"Bearer {READER}") as web:
+        for path in (tmp_path, tmp_path / "nowhere"):
+            encoder = name.format(path)
+            answer = web.get("/v1/search", params={"text": "dog", "encoder": encoder})
+            assert answer.status_code == 422
+            assert answer.json()["detail"].startswith(f"the library has no encoder {encoder[:80]!r}")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from findalike import query as asking
+from findalike import sources
 from findalike.errors import LibraryMissing, QueryError
 from findalike.query import FACTS, MAX_K
 from findalike.store.columns import INTEGERS
@@ -116,7 +117,8 @@ async def remove_asset(request: Request, asset_id: Id) -> Response:
 
 def _detail(service: Service, asset_id: str) -> dict[str, Any]:
     asset = service.asset(asset_id)
-    return {**service.described([asset])[0], "shown": shown(service, asset_id)}
+    more = {"shown": shown(service, asset_id), "available": sources.exists(asset.uri)}
+    return {**service.described([asset])[0], **more}
 
 
 def shown(service: Service, asset_id: str) -> list[dict[str, Any]]:

@@ -89,7 +89,10 @@ class Shown(BaseModel):
 
 
 class AssetDetail(AssetOut):
+    """`available`: the file is where the library knows it."""
+
     shown: list[Shown]
+    available: bool
 
 
 class ReasonOut(BaseModel):

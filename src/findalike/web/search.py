@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -151,6 +151,7 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
     read = _Terms(service, parts)
     terms = tuple(read.term(term, f"terms[{n}]") for n, term in enumerate(asked.terms))
     encoder = tuple(asked.encoder) if isinstance(asked.encoder, list) else asked.encoder
+    _check_encoders(service, (encoder,) if isinstance(encoder, str) else encoder or ())
     return asking.Query(
         terms,
         asked.where if asked.where or terms else EVERYTHING,
@@ -161,6 +162,16 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
         asked.diverse,
         cursor=asked.cursor,
     )
+
+
+def _check_encoders(service: Service, names: Sequence[str]) -> None:
+    """Raises ProblemError for a name that is none of the library's: a reference such as `onnx:FILE` names a
+    path, and no path from a client is opened."""
+    cards = service.library.store.cards().values()
+    for name in names:
+        if cards and not any(name in (card.name, card.space) for card in cards):
+            known = ", ".join(sorted({card.name for card in cards}))
+            raise ProblemError("query", f"the library has no encoder {name[:80]!r}; it has {known}")
 
 
 @dataclass(frozen=True, slots=True)

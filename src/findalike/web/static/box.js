@@ -42,8 +42,9 @@ function key(event) {
 }
 
 function backspace(event) {
-  if (event.key !== "Backspace" || box.value || !state.terms.length) return;
+  if (event.key !== "Backspace" || event.repeat || box.value || !state.terms.length) return;
   event.preventDefault();
+  if (state.words) now(); // what was typed is gone, though it may not have been searched for yet
   change(withTerm(state.terms.length - 1, null));
 }
 

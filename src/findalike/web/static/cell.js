@@ -12,6 +12,7 @@ export function cellOf(hit) {
   const cell = h("div", { class: "cell", role: "gridcell", dataset: { id: hit.id } },
     h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "caption", "aria-hidden": "true" })),
     h("span", { class: "meter", "aria-hidden": "true" }),
+    h("span", { class: "band", "aria-hidden": "true" }),
     h("button", { type: "button", class: "tick", role: "checkbox", dataset: { act: "pick" } }),
     h("div", { class: "acts" },
       button("similar", "More like this", null, { dataset: { act: "similar" } }),
@@ -29,10 +30,12 @@ export function dress(cell, hit) {
   }
   Object.assign(cell, { hit, ranked });
   const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
-  $("img", cell).alt = told.filter(Boolean).join(", ");
+  const name = told.filter(Boolean).join(", ");
+  $("img", cell).alt = name;
+  $(".pic", cell).setAttribute("aria-label", name); // also where the picture cannot be loaded
   $(".pic", cell).href = write({ ...state, open: hit.id });
-  $(".caption", cell).replaceChildren(h("span", { class: "name" }, hit.name),
-    ...(ranked ? [h("span", { class: "band" }, `${hit.band} ${hit.score?.toFixed(2) ?? ""}`)] : []));
+  $(".caption", cell).textContent = hit.name;
+  $(".band", cell).replaceChildren(...(ranked ? [hit.band, h("span", { class: "number" }, hit.score?.toFixed(2) ?? "")] : []));
   $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
   $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
   $("[data-act=similar]", cell).setAttribute("aria-label", `More like ${hit.name}`);

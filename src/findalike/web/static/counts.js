@@ -46,14 +46,16 @@ function showTags(tags, counted) {
   showValues("tag", things, chosen.filter((tag) => !labels.has(tag)), toggleTag);
   const counts = new Map(counted.map(({ value, count: pictures }) => [value, pictures]));
   showValues("label", [...labels].map((value) => ({ value, count: counts.get(value) })), chosen.filter((tag) => labels.has(tag)), toggleTag);
-  place("tag").hidden = false;
+  if (place("tag")) place("tag").hidden = false;
 }
 
 function showValues(name, values, chosen, ontoggle) {
+  if (!place(name)) return; // the panel was closed meanwhile
   const gone = chosen.filter((one) => !values.some(({ value }) => String(value) === one)).map((value) => ({ value, count: null }));
   const all = [...gone, ...values];
   place(name).hidden = !all.length;
   const seen = widened.has(name) ? all : all.slice(0, AT_FIRST);
+  const held = place(name).contains(document.activeElement) && document.activeElement.title;
   const more = all.length > seen.length && button(null, `${all.length - seen.length} more`, () => {
     widened.add(name);
     showValues(name, values, chosen, ontoggle);
@@ -62,6 +64,9 @@ function showValues(name, values, chosen, ontoggle) {
     "aria-pressed": chosen.includes(String(value)), title: String(value), onclick: () => ontoggle(value) },
   h("span", { class: "name" }, shortened(name, String(value))),
   h("span", { class: "count" }, pictures?.toLocaleString("en")))), more);
+  // What was pressed is drawn anew, and keeps the focus; "more" hands it on to the first that it showed.
+  const buttons = [...place(name).querySelectorAll(".value")];
+  if (held !== false) (buttons.find((one) => one.title === held) ?? buttons[AT_FIRST] ?? buttons.at(-1))?.focus();
 }
 
 function showColours(tags) {

@@ -75,8 +75,10 @@ function step(way) {
 async function load(signal) {
   const id = current;
   try {
+    const unknown = !seen.get(id)?.name;
     const found = await asset(id, signal);
     if (id !== current) return;
+    if (unknown) render();
     renderFacts({ ...results.hits[place()], ...found });
     await neighbours(id, signal);
     ahead();
@@ -145,6 +147,7 @@ function renderFacts(shown) {
     shown.shown?.length > 0 && block("What it shows", shownList(shown.shown, (name) => change({ ...NEW_SEARCH, words: name }))),
     block("Labels", ...labelEditor({ labels: [], ...shown }, relabel).filter(Boolean)),
     block("Facts", factList(shown)),
+    shown.available === false && h("p", { class: "wrong" }, "The file is not where the library knows it: only its small picture is left."),
     block("Where it is", where(shown)),
     library.can.write && button("trash", "Remove from the library", () => remove(shown), { seen: true, class: "quiet remove" }),
   ].filter(Boolean));
@@ -165,10 +168,11 @@ function leaveFor(id) {
   change({ open: at >= 0 && next ? next.id : null }, "replace");
 }
 
-function where({ id, path, links }) {
+function where({ id, path, links, available }) {
   if (!path) return null;
   const content = links?.content ?? assetPath(id, "/content");
   const link = (name, text, href, props = {}) => h("a", { class: "button", href, ...props }, icon(name), text);
+  if (available === false) return [h("p", { class: "path" }, path), button("copy", "Copy path", () => copyText(path), { seen: true })];
   return [h("p", { class: "path" }, path), h("div", { class: "actions" },
     button("copy", "Copy path", () => copyText(path), { seen: true }),
     library.can.reveal && button("folder", "Open folder", () => reveal(id), { seen: true }),

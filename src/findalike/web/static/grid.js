@@ -10,7 +10,8 @@ import { change } from "./state.js";
 import { moreLike } from "./terms.js";
 
 const GAP = 8;
-const LINE = 12; // between rows, with room for the line that shows the score
+const LINE = 12; // between rows
+const LINE_RANKED = 32; // with room for the line that shows the score, and its band
 const AHEAD = 900; // pixels beside the window that are in the document too
 const RELATED = 0.3; // where the band "unrelated" ends
 
@@ -31,7 +32,7 @@ function cutAt() {
 
 function lay() {
   grid.hidden = !results.hits.length;
-  const found = justified(results.hits, { width: grid.clientWidth, target: target(), gap: GAP, line: LINE, cut: cutAt() });
+  const found = justified(results.hits, { width: grid.clientWidth, target: target(), gap: GAP, line: results.ranked ? LINE_RANKED : LINE, cut: cutAt() });
   rows = found.rows;
   grid.style.setProperty("height", `${found.height}px`);
   grid.setAttribute("aria-rowcount", results.cursor ? -1 : rows.length);

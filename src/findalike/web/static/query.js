@@ -1,8 +1,8 @@
 // The picture that is searched with, large enough to choose a part of it or a thing in it.
-import { seen } from "./api.js";
+import { asset, seen } from "./api.js";
 import { showTerm, termName } from "./chips.js";
 import { crop } from "./crop.js";
-import { $, button, debounced, fill, h, set, throttled } from "./dom.js";
+import { $, button, fill, h, set, throttled } from "./dom.js";
 import { stored } from "./pictures.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
@@ -38,6 +38,7 @@ function build(indexes) {
   const term = state.terms[index];
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   showTerm(img, term, 800).then((there) => { if (!there) unseen(index, term); });
+  learn(term, () => { img.alt = `Searched with: ${termName(term)}`; });
   cropper = crop(img, term.box, (box, done) => {
     const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
     reset.disabled = !part;
@@ -54,6 +55,11 @@ function build(indexes) {
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
 }
 
+/** Calls back when the name of a term's picture is known, where it was not. */
+function learn(term, then) {
+  if (term.kind === "id" && !seen.get(term.value)?.name) asset(term.value).then(then, () => {});
+}
+
 /** In the place of a picture that this browser cannot show, or does not have. */
 async function unseen(index, term) {
   panel.hidden = !await stored(term.value);
@@ -67,15 +73,17 @@ function several(indexes) {
   return h("div", { class: "several", role: "group", "aria-label": "Which picture" }, indexes.map((index, at) => {
     const img = h("img", { alt: termName(state.terms[index]) });
     showTerm(img, state.terms[index]);
+    learn(state.terms[index], () => { img.alt = termName(state.terms[index]); });
     return h("button", { type: "button", "aria-pressed": at === chosen, onclick: () => { chosen = at; build(indexes); } }, img);
   }));
 }
 
 function focus(index, term) {
-  const wanted = debounced(400, (event) => change(withTerm(index, { focus: event.target.value.trim() }), `live:focus${index}`));
+  // Half a word is no thing: it counts when the field is left, or on Enter.
+  const wanted = (event) => change(withTerm(index, { focus: event.target.value.trim() }));
   return h("label", { class: "focus" }, h("span", {}, "Only the"),
     h("input", { type: "text", value: term.focus, placeholder: "e.g. dog", maxlength: 100, autocapitalize: "off",
-      "aria-label": "The thing in the picture that counts", oninput: wanted }), h("span", {}, "in it"));
+      "aria-label": "The thing in the picture that counts", onchange: wanted }), h("span", {}, "in it"));
 }
 
 /** Follows the address where it was gone back in: the picture is the same, its box may be another. */
