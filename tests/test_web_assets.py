@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import socket
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 import findalike
 from findalike import uri as uris
 from findalike.web.config import Config, Limits
+from findalike.web.problems import told_of
 from web import Answered, Served, drawn, encoded, refused, serving
 
 pytest_plugins = ["web"]
@@ -834,3 +836,109 @@ def test_health_and_metrics(web: httpx.Client) -> None:
     lines = [line for line in answer.text.splitlines() if line.startswith("findalike_requests_total{")]
     assert any('route="/v1/search"' in line and 'status="200"' in line for line in lines), lines
     assert not any("0123456789abcdef" in line for line in lines), "an address is no label"
+
+
+# Files that are not what they were
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Iterator[tuple[Served, Path, str]]:
+    """A server over one large picture, its file, and its id."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    file = folder / "one.png"
+    drawn(7, (1600, 1200)).save(file)
+    with findalike.open(tmp_path / "library") as library:
+        library.add(folder)
+        (asset,) = library.store.assets()
+    with serving(tmp_path / "library") as served:
+        yield served, file, asset.id
+
+
+def test_the_small_picture_of_an_unplugged_drive_is_not_kept(moving: tuple[Served, Path, str]) -> None:
+    served, file, asset_id = moving
+    with served.client() as web:
+        address = web.get(f"/v1/assets/{asset_id}").json()["links"]["thumbnail"] + "&size=1024"
+        away = file.rename(file.with_suffix(".away"))
+        small = web.get(address)
+        assert max(opened(small).size) <= 256
+        assert "immutable" not in small.headers["cache-control"]
+        assert web.get(f"/v1/assets/{asset_id}").json()["available"] is False
+        away.rename(file)
+        large = web.get(address)
+        assert max(opened(large).size) > 700
+        assert "immutable" in large.headers["cache-control"]
+        assert web.get(f"/v1/assets/{asset_id}").json()["available"] is True
+
+
+def test_a_version_that_a_client_made_up_is_not_kept_for_ever(moving: tuple[Served, Path, str]) -> None:
+    served, _, asset_id = moving
+    with served.client() as web:
+        for more in ("", "&size=512"):
+            made_up = web.get(f"/v1/assets/{asset_id}/thumbnail?v=anything{more}")
+            assert made_up.headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "unreadable"])
+def test_what_came_in_the_place_of_a_picture_is_not_served(
+    moving: tuple[Served, Path, str], tmp_path: Path, kind: str
+) -> None:
+    served, file, asset_id = moving
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a secret of this machine " * 10)
+    file.unlink()
+    if kind == "link":
+        file.symlink_to(secret)
+    elif kind == "file":
+        file.write_bytes(secret.read_bytes())
+    else:
+        file.mkdir()
+    with served.client() as web:
+        answer = web.get(f"/v1/assets/{asset_id}/content")
+        assert (answer.status_code, answer.json()["code"]) == (404, "file-missing")
+        asked = {"ids": [asset_id], "format": "zip"}
+        with zipfile.ZipFile(io.BytesIO(web.post("/v1/assets/export", json=asked).content)) as archive:
+            assert archive.namelist() == ["missing.txt"]
+            assert b"secret of this" not in archive.read("missing.txt")
+
+
+@pytest.mark.parametrize("name", ["width", "height"])
+def test_the_size_of_a_picture_is_not_for_clients_to_say(moving: tuple[Served, Path, str], name: str) -> None:
+    served, _, asset_id = moving
+    with served.client() as web:
+        assert web.patch(f"/v1/assets/{asset_id}", json={"metadata": {name: 5}}).status_code == 422
+        assert web.get(f"/v1/assets/{asset_id}").json()[name] in (1600, 1200)
+
+
+def test_clients_that_hang_up_are_no_errors(
+    moving: tuple[Served, Path, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    served, _, _ = moving
+    host, port = served.url.removeprefix("http://").split(":")
+    for _ in range(10):
+        with socket.create_connection((host, int(port.strip("/")))) as client:
+            client.sendall(
+                b"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 5000\r\n\r\n{"
+            )
+    with served.client() as web:
+        metrics = web.get("/metrics").text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert 'status="500"' not in metrics
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("no picture has the id 'x': ids are in findalike search --json", "no picture has the id 'x'"),
+        ("known are, for example, cat, dog: see findalike words", "known are, for example, cat, dog"),
+        (
+            "more than the budget; raise FINDALIKE_PIXEL_BUDGET, and index with --retry",
+            "more than the budget",
+        ),
+        ("is missing; connect the drive, or add --sweep to forget 1,151", "is missing; connect the drive"),
+        ("year >= 'a': a number; it is --- odd", "year >= 'a': a number; it is --- odd"),
+    ],
+)
+def test_advice_for_a_command_line_is_not_told_to_clients(message: str, told: str) -> None:
+    assert told_of(ValueError(message)) == told

@@ -15,19 +15,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from findalike import __version__
-from findalike import uri as uris
 from findalike.errors import FindalikeError, ReadError
 from findalike.web import about, assets, exports, files, runs, search, uploads
 from findalike.web.access import Access
 from findalike.web.guard import BodyLimit, Headers, HostCheck, SameOrigin
 from findalike.web.metrics import Measured
-from findalike.web.problems import ProblemError, code_of, code_of_status, problem_response
+from findalike.web.problems import ProblemError, code_of, code_of_status, problem_response, told_of
 from findalike.web.responses import told
 from findalike.web.schema import Problem, SearchIn
 from findalike.web.service import Service
@@ -122,6 +122,8 @@ class Failing:
 
         try:
             await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            return  # there is nobody to answer
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
@@ -201,7 +203,7 @@ async def _refused(request: Request, error: FindalikeError) -> Response:
         service: Service = request.app.state.service
         who = "this server is indexing" if service.jobs.running else "another program is writing"
         return problem_response(code, f"{who}; try again when that is done")
-    return problem_response(code, uris.text(str(error)))
+    return problem_response(code, told_of(error))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -137,9 +137,12 @@ def _edited(service: Service, ids: Sequence[str], edit: EditIn) -> int:
     )
 
 
+SIDES = ("width", "height")
+
+
 def _typed(name: str, value: Value, kind: str | None) -> Value:
     """A JSON value as one of its column's kind: dates and times are texts in JSON."""
-    if name in FACTS:
+    if name in FACTS or name in SIDES:
         raise QueryError(
             f"metadata.{name}: {name!r} is what filters call a fact of the file; take another name"
         )

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from findalike import sources
-from findalike.errors import ReadError
 from findalike.types import Asset
+from findalike.web.files import original
+from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, problems, service_of
 from findalike.web.schema import ExportIn
 
@@ -95,9 +95,9 @@ def _zipped(assets: Sequence[Asset]) -> Iterator[bytes]:
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for asset in assets:
             try:
-                with sources.open_asset(asset.uri) as file:
+                with original(asset)[0] as file:
                     data = file.read()
-            except ReadError as error:
+            except (ProblemError, OSError) as error:
                 missing.append(f"{asset.uri}: {error}")
                 continue
             archive.writestr(_unused(asset.uri.rpartition("/")[2], names), data)

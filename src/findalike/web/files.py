@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from findalike import sources
+from findalike import decode, sources
 from findalike import uri as uris
 from findalike.errors import ReadError
 from findalike.types import Asset
@@ -70,33 +71,36 @@ async def get_thumbnail(
         str | None, Query(max_length=64, description="the content it is of: with it, it may be kept for ever")
     ] = None,
 ) -> Response:
-    service = service_of(request)
-    key = (asset_id, v, size)
-    data = service.made.get(key) if v else None
-    if data is None:
-        data = await _thumbnail(request, service, asset_id, size)
-        if v:
-            service.made.put(key, data)
+    data, lasting = await _thumbnail(request, service_of(request), asset_id, size, v)
     tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
-    headers = {"ETag": tag, "Cache-Control": FOR_EVER if v else ANEW}
+    headers = {"ETag": tag, "Cache-Control": FOR_EVER if lasting else ANEW}
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(data, headers=headers, media_type=media_of(data))
 
 
-async def _thumbnail(request: Request, service: Service, asset_id: str, size: int | None) -> bytes:
+async def _thumbnail(
+    request: Request, service: Service, asset_id: str, size: int | None, v: str | None
+) -> tuple[bytes, bool]:
+    """A thumbnail, and whether it is for ever what its address names: of the content `v`, in the size asked
+    for. Of a drive that is not connected there is the small one, for now."""
     usual = service.library.settings.thumbnail_side
-    if size in (None, usual) and (stored := await service.stored.get(asset_id)) is not None:
-        return stored
+    stored = await service.stored.get(asset_id) if size in (None, usual) else None
+    if stored is not None:
+        return stored.data, v == stored.version
     asset = await service.read(request, service.asset, asset_id)
-    side = size or usual
+    key = (asset_id, version(asset), size or usual)
+    if (data := service.made.get(key)) is not None:
+        return data, v == version(asset)
     try:
-        return await service.search(request, made, asset, side, service.library.settings)
+        data = await service.search(request, made, asset, size or usual, service.library.settings)
     except ReadError as error:
         stored = await service.stored.get(asset_id)
         if stored is None:
             raise ProblemError("file-missing", f"{asset.uri}: {error}") from None
-        return stored  # of a drive that is not connected the small one is better than none
+        return stored.data, False
+    service.made.put(key, data)
+    return data, v == version(asset)
 
 
 @router.get(
@@ -121,21 +125,23 @@ async def get_content(
         "Content-Security-Policy": SANDBOX,
         "Content-Disposition": _disposition("attachment" if download else "inline", asset),
     }
-    path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
-    status = await service.read(request, _status, path)
-    headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
-    headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
-    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    data = await service.read(request, _member, asset) if inside else None
-    size = status.st_size if data is None else len(data)
-    first, last, partial = _part(request.headers, headers, size)
+    file, status = await service.read(request, original, asset)
+    try:
+        size = file.seek(0, os.SEEK_END)
+        headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
+        headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
+        if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+            file.close()
+            return Response(status_code=304, headers=headers)
+        first, last, partial = _part(request.headers, headers, size)
+    except BaseException:
+        file.close()
+        raise
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(last - first)}
     if partial:
         headers["Content-Range"] = f"bytes {first}-{last - 1}/{size}"
-    body = iter([data[first:last]]) if data is not None else _pieces(path, first, last)
     media = asset.media or "application/octet-stream"
-    return StreamingResponse(body, 206 if partial else 200, headers, media)
+    return StreamingResponse(_pieces(file, first, last), 206 if partial else 200, headers, media)
 
 
 @router.post(
@@ -167,16 +173,30 @@ def _status(path: str) -> os.stat_result:
     return status
 
 
-def _member(asset: Asset) -> bytes:
+def original(asset: Asset) -> tuple[BinaryIO, os.stat_result]:
+    """The file of an asset, open at its start, and what is known of it. Raises ProblemError where it is gone,
+    cannot be read, or holds no picture any more: whatever came in its place is nobody's business."""
+    path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
+    status = _status(path)
     try:
-        with sources.open_asset(asset.uri) as file:
-            return file.read()
-    except ReadError as error:
+        file = sources.open_asset(asset.uri)
+        if inside:
+            with file:
+                file = io.BytesIO(file.read())
+        else:
+            status = os.fstat(file.fileno())
+        head = file.read(64)
+    except (ReadError, OSError) as error:
         raise ProblemError("file-missing", f"the file cannot be read: {error}") from None
+    if not decode.sniff(head):
+        file.close()
+        raise ProblemError("file-missing", "there is no picture any more where the library knows one")
+    file.seek(0)
+    return file, status
 
 
-def _pieces(path: str, first: int, last: int) -> Iterator[bytes]:
-    with open(path, "rb") as file:  # noqa: PTH123
+def _pieces(file: BinaryIO, first: int, last: int) -> Iterator[bytes]:
+    with file:
         file.seek(first)
         while first < last and (piece := file.read(min(PIECE, last - first))):
             first += len(piece)

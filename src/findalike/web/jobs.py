@@ -16,7 +16,7 @@ from findalike import uri as uris
 from findalike.errors import FindalikeError
 from findalike.ingest import Progress, Report
 from findalike.types import Failure
-from findalike.web.problems import ProblemError
+from findalike.web.problems import ProblemError, told_of
 
 LOG = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Jobs:
         except Cancelled:
             state = "cancelled"
         except FindalikeError as error:
-            state, job.error = "failed", uris.text(str(error))
+            state, job.error = "failed", told_of(error)
         except Exception:
             LOG.exception("job %s failed", job.id)
             state, job.error = "failed", "something went wrong in the server; its log says more"

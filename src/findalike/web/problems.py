@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from findalike import errors
+from findalike import uri as uris
 from findalike.errors import QueryError
 from findalike.web.fetch import FetchError
 
@@ -77,6 +79,8 @@ def problem_response(
     return JSONResponse(body, status, {**retry, **(headers or {})}, MEDIA)
 
 
+_COMMAND = re.compile(r"[;:,] [^;:,]*(?:findalike [a-z]|FINDALIKE_[A-Z]|--[a-z])[^;]*$")
+
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (FetchError, "fetch"),
     (QueryError, "query"),
@@ -94,6 +98,14 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 def code_of(error: Exception) -> str:
     """The code that tells an error; what no client can help is `internal`."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), "internal")
+
+
+def told_of(error: Exception) -> str:
+    """The message of an error, without the advice at its end that is for a command line."""
+    message = uris.text(str(error))
+    while (shorter := _COMMAND.sub("", message)) != message:
+        message = shorter
+    return message
 
 
 def code_of_status(status: int) -> str:

@@ -208,6 +208,8 @@ class _Terms:
                     "invalid", f"{place}: the request has no part {value[:80]!r} with a picture"
                 )
             return self.parts[value]
+        if name == "id" and not self.service.library.store.get([value]):
+            raise ProblemError("query", f"{place}: no picture of the library has the id {value!r}")
         if name == "url":
             with timing.stage("fetch"):
                 return self.service.fetched(value)
@@ -229,7 +231,10 @@ def _told(service: Service, query: asking.Query, hits: Hits | None) -> dict[str,
     for record, told in zip(records(hits), service.described([hit.asset for hit in hits]), strict=True):
         names = ("score", "band", "similarity", "space", "part", "box", "time", "reasons")
         found.append({"rank": hits.start + record["rank"], **{name: record[name] for name in names}, **told})
-    return _body(found, hits.cursor, hits.total, list(hits.notes), hits.nothing_similar, bool(query.terms))
+    notes = list(hits.notes)
+    if query.terms and all(term.weight < 0 for term in query.terms):
+        notes.insert(0, "Nothing is looked for: these show least of what is looked away from.")
+    return _body(found, hits.cursor, hits.total, notes, hits.nothing_similar, bool(query.terms))
 
 
 def _body(

@@ -28,7 +28,7 @@ from findalike.web.gate import Gate
 from findalike.web.jobs import Jobs
 from findalike.web.metrics import Metrics
 from findalike.web.problems import ProblemError
-from findalike.web.thumbnails import Recent, Stored
+from findalike.web.thumbnails import Recent, Stored, Thumbnail
 
 LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Service:
         self.warmed = threading.Event()
         self.name = uris.text(Path(library.path).name)
         self.jobs = Jobs(self._index, config.limits.jobs)
-        self.stored = Stored(library.store.thumbnails)
+        self.stored = Stored(self._thumbnails)
         self.made = Recent()
         limits = config.limits
         workers = limits.workers or max(2, library.settings.worker_count())
@@ -127,6 +127,12 @@ class Service:
         self.stored.close()
         for gate in (self.searching, self.reading, self.writing):
             gate.close()
+
+    def _thumbnails(self, asset_ids: Sequence[str]) -> dict[str, Thumbnail]:
+        """Those of pictures that are still there."""
+        assets = self.library.store.get(asset_ids)
+        found = self.library.store.thumbnails(assets)
+        return {i: Thumbnail(data, version(assets[i])) for i, data in found.items()}
 
     def _index(self, path: Path, retry: bool, watch: Callable[[Progress], None]) -> Report:
         report = self.library.add(path, retry=retry, wait=PATIENCE, watch=watch)

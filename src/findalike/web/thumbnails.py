@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from findalike import decode, sources
 from findalike.settings import Settings
@@ -49,17 +50,25 @@ class Recent:
                 self._room += len(self._kept.pop(key))
 
 
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A thumbnail, and the version of the content that it is of."""
+
+    data: bytes
+    version: str
+
+
 class Stored:
     """Reads thumbnails from a store. What is asked for while a read is under way waits for the next one,
     which then takes all of it: a page of a hundred pictures costs a few reads, and none waits for company."""
 
-    def __init__(self, read: Callable[[Sequence[str]], Mapping[str, bytes]]) -> None:
+    def __init__(self, read: Callable[[Sequence[str]], Mapping[str, Thumbnail]]) -> None:
         self._read = read
-        self._waiting: dict[str, asyncio.Future[bytes | None]] = {}
+        self._waiting: dict[str, asyncio.Future[Thumbnail | None]] = {}
         self._reading = False
         self._thread = ThreadPoolExecutor(1, "thumbnails")
 
-    async def get(self, asset_id: str) -> bytes | None:
+    async def get(self, asset_id: str) -> Thumbnail | None:
         """None where the store has none."""
         future = self._waiting.get(asset_id)
         if future is None:

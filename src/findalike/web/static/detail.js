@@ -84,8 +84,8 @@ async function load(signal) {
     ahead();
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (!seen.has(id)) $(".stage", dialog)?.replaceChildren(h("p", { class: "wrong" }, error.message));
-    else failed(error);
+    failed(error);
+    if (error.status === 404 && id === current) leave({ open: null });
   }
 }
 

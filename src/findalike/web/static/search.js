@@ -77,7 +77,7 @@ async function answer(query, key, signal) {
     const ms = performance.now() - start;
     remember(told.hits);
     show({ ...NOTHING, key, hits: unique(told.hits, new Set()), cursor: told.cursor, total: told.total, notes: told.notes, ms,
-      nothing: told.nothing_similar, ranked: told.ranked, timings: told.timings }, "new");
+      nothing: told.nothing_similar, ranked: told.ranked && query.terms.some(({ weight = 1 }) => weight > 0), timings: told.timings }, "new");
   } catch (error) {
     if (error.name === "AbortError") return;
     show({ ...NOTHING, key, error }, "failed");
