@@ -111,9 +111,15 @@ def known(truth: findalike.Library) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def site(collection: Path) -> Iterator[Served]:
+def revealed() -> list[Path]:
+    """The files that the server was asked to show in the file manager."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def site(collection: Path, revealed: list[Path]) -> Iterator[Served]:
     """A server over the collection, for tests that change nothing in it."""
-    with serving(collection) as served:
+    with serving(collection, reveal=revealed.append) as served:
         yield served
 
 
@@ -208,6 +214,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Visitor]:
+    """Comes after the server of a test, among its arguments, so that it leaves before."""
     visitor = Visitor(chromium)
     yield visitor
     assert visitor.leave() == []
@@ -230,7 +237,8 @@ def grid(page: Page) -> Locator:
 
 def cell(page: Page, name: str) -> Locator:
     """The picture of a name, among those that were found."""
-    return grid(page).get_by_role("gridcell").filter(has=page.get_by_role("img", name=re.compile(f"^{name}")))
+    named = page.get_by_role("link", name=re.compile(f"^{re.escape(name)}"))
+    return grid(page).get_by_role("gridcell").filter(has=named)
 
 
 def link(page: Page, name: str) -> Locator:
@@ -257,6 +265,7 @@ def shows(page: Page, wanted: Sequence[Any]) -> None:
     """Waits until the page begins with the pictures of these hits or ids, in this order."""
     ids = [each if isinstance(each, str) else each.asset.id for each in wanted]
     least = min(len(ids), 12)
+    assert least, "a page that shows nothing is told otherwise"
 
     def right() -> bool:
         got = pictures(page)

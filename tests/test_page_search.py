@@ -347,6 +347,7 @@ def test_one_thing_in_the_picture(
     page.goto(f"{page.url}?t=id:{known['chelsea.jpg']}")
     field = page.get_by_role("textbox", name="The thing in the picture that counts")
     field.fill("cat")
+    field.press("Enter")
     focused = Term(known["chelsea.jpg"], "asset", focus="cat")
     shows(page, truth.search(Query((focused,), k=60)))
     assert query_of(page)["t"] == [f"id(cat):{known['chelsea.jpg']}"]
