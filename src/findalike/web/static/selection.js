@@ -1,5 +1,5 @@
 // Pictures that were chosen together, and what can be done with them.
-import { $, button, channel, count, h, say } from "./dom.js";
+import { $, button, channel, count, fill, h, say } from "./dom.js";
 import { exportMenu } from "./export.js";
 import { feedback } from "./feedback.js";
 import { labelMenu } from "./labels.js";
@@ -51,21 +51,27 @@ function changed() {
 
 function render() {
   const bar = $("#selected");
+  const held = bar.contains(document.activeElement) && (document.activeElement.dataset.key ?? "");
   bar.hidden = !anySelected();
-  if (bar.hidden) return bar.replaceChildren();
-  const ids = [...chosen];
+  fill(bar, bar.hidden ? null : choices([...chosen]));
+  // What was pressed is drawn anew or gone: the focus stays here, or goes to what shows the bar.
+  if (held !== false) (bar.querySelector(`[data-key="${held}"]:enabled`) ?? $("#select")).focus({ preventScroll: true });
+}
+
+function choices(ids) {
   const none = !ids.length;
   const rate = (kind, name, text) => button(name, text, () => { feedback(kind, ids); clearSelection(); },
     { seen: "wide", disabled: none || (kind === "not" && !hasPositive()) });
-  bar.replaceChildren(
+  return [
     h("strong", {}, ids.length.toLocaleString("en"), h("span", { class: "wide" }, " selected")),
-    h("button", { type: "button", class: "quiet", onclick: all }, "All", h("span", { class: "wide" }, `${results.hits.length.toLocaleString("en")} shown`)),
+    h("button", { type: "button", class: "quiet", dataset: { key: "all" }, onclick: all }, "All", h("span", { class: "wide" }, `${results.hits.length.toLocaleString("en")} shown`)),
     h("span", { class: "space" }),
     rate("more", "yes", "More of this"),
     rate("not", "no", "Not a match"),
-    library.can.write && button("label", "Label", (event) => labelMenu(event.currentTarget, ids), { seen: "wide", disabled: none, "aria-haspopup": "dialog" }),
-    button("download", "Export", (event) => exportMenu(event.currentTarget, ids), { seen: "wide", disabled: none, "aria-haspopup": "dialog" }),
-    button("close", "Clear the selection", clearSelection, { class: "quiet" }));
+    library.can.write && button("label", "Label", (event) => labelMenu(event.currentTarget, ids), { seen: "wide", dataset: { key: "label" }, disabled: none, "aria-haspopup": "dialog" }),
+    button("download", "Export", (event) => exportMenu(event.currentTarget, ids), { seen: "wide", dataset: { key: "export" }, disabled: none, "aria-haspopup": "dialog" }),
+    button("close", "Clear the selection", clearSelection, { class: "quiet" }),
+  ];
 }
 
 export function startSelection() {
