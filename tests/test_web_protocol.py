@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from findalike.web.protocol import Bounds, bounded
+from findalike.web.protocol import JUST_NOW, Bounds, bounded
 
 USUAL = Bounds()
 HASTY = Bounds(head_seconds=0.4, stall_seconds=0.4)
@@ -277,6 +277,12 @@ def test_half_open_connections_keep_nobody_out(serve: Any) -> None:
         assert served_well(server)
 
 
+def served_at_last(server: Served) -> bool:
+    with suppress(ConnectionError):
+        return served_well(server)
+    return False
+
+
 def test_the_oldest_that_waits_makes_room(serve: Any) -> None:
     server = serve(hello, Bounds(connections=20))
     with ExitStack() as stack, server.connect() as good:
@@ -287,10 +293,40 @@ def test_the_oldest_that_waits_makes_room(serve: Any) -> None:
             for line in lines:
                 with suppress(ConnectionError):
                     line.sendall(b"GET / HT")
-            assert served_well(server)
-        assert len(server.server.server_state.connections) <= 20
+            assert soon(lambda: served_at_last(server))
+            assert len(server.server.server_state.connections) <= 40
         good.sendall(GET)
         assert b" 200 OK" in answer(good)
+
+
+def test_idle_connections_lock_nobody_out(serve: Any) -> None:
+    """They are dropped for a newcomer, the one that was answered longest ago first."""
+    server = serve(hello, Bounds(connections=10))
+    with ExitStack() as stack:
+        idle = [stack.enter_context(server.connect()) for _ in range(10)]
+        for line in idle:
+            line.sendall(GET)
+            assert b" 200 OK" in answer(line)
+        time.sleep(JUST_NOW + 0.1)
+        for _ in range(5):
+            assert served_well(server)
+        idle[-1].sendall(GET)
+        assert b" 200 OK" in answer(idle[-1])
+
+
+def test_a_crowd_is_told_to_come_back(serve: Any) -> None:
+    """Of clients that all have just asked none is dropped for another; one more gets an answer too."""
+    server = serve(hello, Bounds(connections=10))
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(server.connect()) for _ in range(15)]
+        answers = []
+        for line in crowd:
+            line.sendall(GET)
+            answers.append(answer(line))
+    assert sum(b" 200 OK" in told for told in answers) == 10
+    refused = [told for told in answers if b" 503 " in told]
+    assert len(refused) == 5
+    assert all(b"retry-after: 1" in told and b"connection: close" in told.lower() for told in refused)
 
 
 def test_one_request_too_many_is_told_to_come_back(serve: Any) -> None:

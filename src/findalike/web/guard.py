@@ -226,7 +226,7 @@ class _Exchange:
         broken connection and no answer."""
         details = {
             "bad-request": "The length of the body must be told once, as a number, and not for chunks.",
-            "too-large": f"A body may have {self.limit.bytes} bytes.",
+            "too-large": f"A request may have {self.limit.bytes / 2**20:,.3g} MiB: send less at once.",
             "busy": "So much is being sent at once that there is no room for more.",
             "slow": f"A body must come within {self.limit.seconds:g} seconds, "
             f"and no piece of it {self.limit.stall:g} seconds after another.",

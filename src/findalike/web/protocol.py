@@ -15,14 +15,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from findalike.web.problems import problem_response
 
+JUST_NOW = 1.0
+"""Seconds in which a connection without a request is not idle: the next may be on its way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`head_seconds` from a connection's start, or the first byte of its next request, until the head is
     whole. `stall_seconds` in which a client takes nothing of an answer. `head_bytes` of a head, and of
-    trailers. `connections` at once: one more, and the one that has waited longest without a request is
-    dropped. `requests` at once: one more is answered with the problem `busy`. `pipelined` requests that
-    one connection may send ahead.
+    trailers. `connections` at once: one more, and the one that has been without a request for longest is
+    dropped; where all have one, the newcomer is answered with the problem `busy`. `requests` at once: one
+    more is answered with it too. `pipelined` requests that one connection may send ahead.
     """
 
     head_seconds: float = 10.0
@@ -49,7 +52,8 @@ class _Bounded(HttpToolsProtocol):
         super().__init__(*args, **keywords)
         self._application = self.app
         self._waiting_since: float | None = self.loop.time()
-        self._opened = self._taken_at = self.loop.time()
+        self._taken_at = self._answered = self.loop.time()
+        self._crowded = False
         self._untaken = 0
         self._head = 0
         self._held = 0
@@ -59,6 +63,12 @@ class _Bounded(HttpToolsProtocol):
     def idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def since(self) -> float:
+        """Since when a connection that is idle waits for a request: from its opening, the first byte of a
+        head, or its last answer."""
+        return self._answered if self._waiting_since is None else self._waiting_since
 
     @property
     def answering(self) -> bool:
@@ -85,6 +95,10 @@ class _Bounded(HttpToolsProtocol):
         self._taken_at = self.loop.time()
         super().resume_writing()
 
+    def on_response_complete(self) -> None:
+        self._answered = self.loop.time()
+        super().on_response_complete()
+
     def on_message_begin(self) -> None:
         self._head = 0
         self._trailers = False
@@ -102,7 +116,9 @@ class _Bounded(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= self.bounds.pipelined:
             raise _HeadTooLong
-        self.app = cast(Any, _busy) if len(self.tasks) >= self.bounds.requests else self._application
+        many = len(self.tasks) >= self.bounds.requests
+        refusing = _one_too_many if self._crowded else _busy if many else None
+        self.app = cast(Any, refusing) or self._application
         super().on_headers_complete()
         self._trailers = True
 
@@ -153,15 +169,26 @@ class _Bounded(HttpToolsProtocol):
         return self.loop.time() - self._taken_at > self.bounds.stall_seconds
 
     def _make_room(self) -> None:
-        idle = [other for other in self.connections if isinstance(other, _Bounded) and other.idle]
-        oldest = min(idle, key=_Bounded._worth)
-        self.connections.discard(oldest)
-        oldest.transport.abort()
-
-    def _worth(self) -> tuple[bool, float]:
-        """More for one that has had a request than for one that has not, and for a younger than an older."""
-        return (self._waiting_since is None, self._waiting_since or self._opened)
+        """Drops the connection that has been of no use for longest, first of those with half a head. Where
+        all are in use this one is told to come back, or dropped where too many are told."""
+        until = self.loop.time() - JUST_NOW
+        others = [other for other in self.connections if isinstance(other, _Bounded) and other is not self]
+        useless = [other for other in others if other.idle and other.since < until]
+        if useless:
+            oldest = min(useless, key=lambda other: (other._waiting_since is None, other.since))
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+        elif len(self.connections) > 2 * self.bounds.connections:
+            self.connections.discard(self)
+            self.transport.abort()
+        else:
+            self._crowded = True
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
     await problem_response("busy", "Too many requests at once.")(scope, receive, send)
+
+
+async def _one_too_many(scope: Scope, receive: Receive, send: Send) -> None:
+    closing = {"Connection": "close"}
+    await problem_response("busy", "Too many clients at once.", closing)(scope, receive, send)

@@ -13,7 +13,7 @@ import { uploadPart } from "./upload.js";
 const dialog = $("#index");
 const content = h("div");
 const jobs = new Map(); // the newest of each folder
-const followed = new Map(); // ids of jobs that are being followed, to their EventSource or true
+const followed = new Map(); // ids of jobs that are being followed, to their EventSource
 const RUNS = new Set(["queued", "running"]);
 
 // Opening and closing
@@ -110,7 +110,7 @@ async function start(folder) {
   }
 }
 
-const cancel = (job) => send("DELETE", `/v1/jobs/${job.id}`).then(told, failed);
+const cancel = (job) => send("DELETE", `/v1/jobs/${job.id}`).then(told, (error) => (error.status === 404 ? lost(job.id) : failed(error)));
 
 /** Follows a job by events, or by asking where those do not come through. */
 function watchJob(job) {
@@ -128,11 +128,22 @@ function watchJob(job) {
 async function poll(id) {
   for (;;) {
     await pause(1000);
-    const job = await get(`/v1/jobs/${id}`).catch(() => null);
+    const job = await get(`/v1/jobs/${id}`).catch((error) => (error.status === 404 ? lost(id) : failed(error)));
     if (!job) return;
     told(job);
     if (!RUNS.has(job.state)) return;
   }
+}
+
+/** A job that the server knows no more, because it was started anew. */
+function lost(id) {
+  for (const [folder, job] of jobs) if (job.id === id) jobs.delete(folder);
+  followed.get(id)?.close();
+  followed.delete(id);
+  toast("The server was started anew, and indexing stopped. What was done is kept: index again to go on.");
+  renderFolders();
+  showRunning();
+  loadLibrary().catch(() => {});
 }
 
 function told(job) {
@@ -142,7 +153,7 @@ function told(job) {
   showRunning();
   if (RUNS.has(job.state)) return job.done ? peek() : undefined;
   const source = followed.get(job.id);
-  source?.close?.();
+  source?.close();
   followed.delete(job.id);
   if (before && before.id === job.id && RUNS.has(before.state)) ended(job);
 }

@@ -53,7 +53,7 @@ function wayOut() {
 const bare = () => results.error?.code === "library-empty" || (known && !library.pictures && !results.hits.length);
 
 const empty = () => h("div", { class: "empty" }, h("h2", {}, "No pictures yet"),
-  h("p", {}, "Index a folder, and its pictures can be searched. They stay where they are, and on this computer."),
+  h("p", {}, `Index a folder, and its pictures can be searched. They stay where they are.${library.can.upload ? " Or upload some." : ""}`),
   button("folder", library.folders.length ? "Choose a folder" : "How to add pictures", () => change({ view: "index" }), { seen: true, class: "main" }));
 
 function end() {

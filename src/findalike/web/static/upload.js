@@ -15,25 +15,30 @@ export function uploadPart() {
   const tell = (text) => { state.textContent = text; };
   const field = h("input", { type: "file", multiple: true, hidden: true, accept: "image/*,.heic,.heif,.avif,.tif,.tiff", "aria-label": "Pictures to add", tabIndex: -1 });
   field.addEventListener("change", () => {
-    const files = picturesAmong(field.files);
+    const chosen = [...field.files];
+    const files = picturesAmong(chosen);
+    const left = chosen.filter((file) => !files.includes(file)).map(({ name }) => `${name}: is no picture`);
+    const most = library.limits.body * 0.9;
+    const large = files.filter(({ size }) => size > most).map(({ name }) => `${name}: is larger than ${Math.floor(most / 1e6) || 1} MB`);
     field.value = "";
-    if (files.length) upload(files, tell);
+    upload(files.filter(({ size }) => size <= most), [...left, ...large], tell);
   });
   return [h("h3", {}, "Upload pictures"), field,
     h("div", { class: "row" }, button("picture", "Choose pictures", () => field.click(), { seen: true }), state)];
 }
 
-async function upload(files, tell) {
-  const wrong = [];
-  let done = 0;
+/** Uploads files; `wrong` says of others why they are not. */
+async function upload(files, wrong, tell) {
+  let [done, failures] = [0, 0];
   try {
     for (const batch of batches(files, library.limits.body * 0.9)) {
       tell(`${done.toLocaleString("en")} of ${files.length.toLocaleString("en")}`);
-      wrong.push(...await sent(batch));
+      const refused = await sent(batch);
+      wrong.push(...refused.map(({ name, error }) => `${name}: ${error}`));
+      failures += refused.length;
       done += batch.length;
     }
-    const reasons = wrong.map(({ name, error }) => `${name}: ${error}`).join("; ");
-    tell(`${count(done - wrong.length, "picture")} added${reasons && `. ${reasons}`}`);
+    tell([`${count(done - failures, "picture")} added`, ...wrong].join(". "));
     await loadLibrary();
     refresh({ again: true });
   } catch (error) {
