@@ -125,7 +125,9 @@ function remember(hits) {
 /** Takes pictures out of what is shown, as when they were removed from the library. */
 export function takeOut(ids) {
   earlier.clear();
-  results = { ...results, hits: results.hits.filter((hit) => !ids.has(hit.id)) };
+  const hits = results.hits.filter((hit) => !ids.has(hit.id));
+  const total = results.total === null ? null : results.total - (results.hits.length - hits.length);
+  results = { ...results, hits, total };
   changes.tell("gone");
 }
 

@@ -33,7 +33,8 @@ function notes() {
 }
 
 const sentence = (text) => {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  const plain = text.replace(/^terms\[\d+\]: /, "");
+  const begun = plain.charAt(0).toUpperCase() + plain.slice(1);
   return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
 };
 
