@@ -97,12 +97,12 @@ function keep(answered) {
   if (earlier.size > KEPT) earlier.delete(earlier.keys().next().value);
 }
 
-/** Asks for the next page, where there is one and none is on its way. */
-export async function more() {
-  if (results.busy || !results.cursor || results.error) return;
+/** Asks for the next page, where there is one and none is on its way; one that failed only when `again`. */
+export async function more({ again = false } = {}) {
+  if (results.busy || !results.cursor || (results.error && !again)) return;
   const { key, cursor } = results;
   const { signal } = running;
-  results = { ...results, busy: true };
+  results = { ...results, busy: true, error: null };
   try {
     const query = JSON.parse(key);
     const told = await ask({ ...query, cursor, limit: Math.min(120, library.limits.limit) }, await filesOf(query), signal);
@@ -112,7 +112,7 @@ export async function more() {
     show({ ...results, hits: results.hits.concat(unique(told.hits, there)), cursor: told.cursor }, "more");
   } catch (error) {
     if (error.name === "AbortError") return;
-    show({ ...results, cursor: null, error }, "more");
+    if (key === results.key) show({ ...results, error }, "more");
   }
 }
 

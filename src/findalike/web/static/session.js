@@ -22,10 +22,12 @@ function signIn() {
     const dialog = $("#session");
     const wrong = h("p", { class: "wrong", role: "alert" });
     const field = h("input", { type: "password", "aria-label": "Token", autocomplete: "current-password", required: true, autofocus: true });
+    const again = () => dialog.showModal(); // browsers close a dialog on a second Escape, whatever the page says
     const enter = async (event) => {
       event.preventDefault();
       try {
         await start(field.value.trim());
+        dialog.removeEventListener("close", again);
         dialog.close();
         asking = null;
         resolve();
@@ -38,6 +40,7 @@ function signIn() {
       h("p", {}, "This library is not open to all. The token is what its operator started the server with."),
       field, wrong, h("div", { class: "actions right" }, h("button", { type: "submit", class: "main" }, "Open"))));
     dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.addEventListener("close", again);
     dialog.showModal();
   });
   return asking;

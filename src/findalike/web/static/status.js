@@ -3,7 +3,7 @@ import { presence } from "./api.js";
 import { $, button, count, h, say } from "./dom.js";
 import { isLook } from "./facets.js";
 import { facet, known, library, watchLibrary } from "./library.js";
-import { refresh, results, watchResults } from "./search.js";
+import { more, refresh, results, watchResults } from "./search.js";
 import { change, ranks, state, watch } from "./state.js";
 import { NO_FILTERS, filters } from "./where.js";
 
@@ -17,7 +17,7 @@ function howMany() {
 
 function summary() {
   const place = $("#summary");
-  if (results.error || (results.busy && !results.hits.length)) return place.replaceChildren(results.error ? "" : "Searching…");
+  if (!results.hits.length && (results.error || results.busy)) return place.replaceChildren(results.error ? "" : "Searching…");
   const ms = results.ms === null ? null : Math.max(1, Math.round(results.ms));
   const detail = Object.entries(results.timings ?? {}).map(([name, time]) => `${name} ${time} ms`).join(", ");
   place.replaceChildren(howMany(), ms === null ? "" : h("span", { class: "ms", title: `On the server: ${detail}` }, ` · ${ms} ms`));
@@ -26,9 +26,10 @@ function summary() {
 function notes() {
   const place = $("#notes");
   const lines = bare() ? [] : [...results.notes];
-  if (results.error && !bare()) lines.push(results.error.message.split("\n")[0]);
+  const wrong = results.error && !results.hits.length && !bare(); // of a later page it is told at the end
+  if (wrong) lines.push(results.error.message.split("\n")[0]);
   else if (results.hits.length && results.nothing) lines.unshift("Nothing here is really similar; these come closest.");
-  place.replaceChildren(...lines.map((line) => h("p", { class: results.error ? "wrong" : "" }, sentence(line))), ...wayOut());
+  place.replaceChildren(...lines.map((line) => h("p", { class: wrong ? "wrong" : "" }, sentence(line))), ...wayOut());
   place.hidden = !place.childElementCount;
 }
 
@@ -61,7 +62,10 @@ function end() {
   const place = $("#end");
   const { hits, cursor, error } = results;
   if (!hits.length) return place.replaceChildren();
-  if (error) return place.replaceChildren(h("p", {}, error.message));
+  if (error) {
+    return place.replaceChildren(h("p", { class: "wrong" }, sentence(error.message)),
+      button(null, "Try again", () => more({ again: true }), { seen: true }));
+  }
   place.replaceChildren(h("p", {}, cursor ? "More pictures are coming…" : `That is all: ${count(hits.length, "picture")}`));
 }
 
