@@ -451,3 +451,17 @@ def test_pages_while_the_library_grows_and_shrinks(
         seen = _all_pages(web, {"terms": terms}, between)
         assert len(seen) == len(set(seen)), "a picture came twice"
         assert not before - removed - set(seen), "a picture was left out"
+
+
+def test_what_is_only_looked_away_from_is_no_match(web: httpx.Client) -> None:
+    answer = asked(web, terms=[{"text": "dog", "weight": -1}], limit=3)
+    assert answer["ranked"] is False
+    assert {(hit["score"], hit["band"]) for hit in answer["hits"]} == {(None, "not looked for")}
+    assert "looked away from" in answer["notes"][0]
+
+
+def test_texts_are_bounded_together(web: httpx.Client) -> None:
+    body = {"terms": [{"text": "dog cat red " * 80}] * 6}
+    answer = web.post("/v1/search", json=body)
+    assert answer.status_code == 422
+    assert "5,000" in answer.json()["detail"]

@@ -33,6 +33,9 @@ EVERYTHING = "size >= 0"
 
 MOST_PARTS = 64
 
+MOST_LETTERS = 5_000
+"""Of all texts of a query together, so that no client keeps a thread busy for long."""
+
 _BODY = {
     "requestBody": {
         "required": True,
@@ -144,6 +147,10 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
     limits = service.config.limits
     if len(asked.terms) > limits.terms:
         raise ProblemError("query", f"{len(asked.terms)} terms; this server takes at most {limits.terms}")
+    letters = sum(len(term.text or "") for term in asked.terms)
+    if letters > MOST_LETTERS:
+        many = f"the texts have {letters:,} letters together"
+        raise ProblemError("query", f"{many}, but at most {MOST_LETTERS:,} are looked for")
     if asked.limit > limits.hits:
         raise ProblemError(
             "query", f"limit is {asked.limit}; this server gives at most {limits.hits} at once"
@@ -169,8 +176,8 @@ def _check_encoders(service: Service, names: Sequence[str]) -> None:
     path, and no path from a client is opened."""
     cards = service.library.store.cards().values()
     for name in names:
-        if cards and not any(name in (card.name, card.space) for card in cards):
-            known = ", ".join(sorted({card.name for card in cards}))
+        if not any(name in (card.name, card.space) for card in cards):
+            known = ", ".join(sorted({card.name for card in cards})) or "none yet"
             raise ProblemError("query", f"the library has no encoder {name[:80]!r}; it has {known}")
 
 
@@ -232,9 +239,12 @@ def _told(service: Service, query: asking.Query, hits: Hits | None) -> dict[str,
         names = ("score", "band", "similarity", "space", "part", "box", "time", "reasons")
         found.append({"rank": hits.start + record["rank"], **{name: record[name] for name in names}, **told})
     notes = list(hits.notes)
-    if query.terms and all(term.weight < 0 for term in query.terms):
+    sought = any(term.weight > 0 for term in query.terms)
+    if query.terms and not sought:
         notes.insert(0, "Nothing is looked for: these show least of what is looked away from.")
-    return _body(found, hits.cursor, hits.total, notes, hits.nothing_similar, bool(query.terms))
+        for hit in found:
+            hit |= {"score": None, "band": "not looked for"}
+    return _body(found, hits.cursor, hits.total, notes, hits.nothing_similar, sought)
 
 
 def _body(
