@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
 
 import findalike
 from conftest import ASKED
@@ -178,7 +178,7 @@ class Visitor:
         )
         context.set_default_timeout(1000 * PATIENCE)
         self._contexts.append(context)
-        self._listen(context, urlsplit(url).netloc)
+        self._listen(context)
         page = context.new_page()
         page.goto(url)
         return page
@@ -193,21 +193,21 @@ class Visitor:
             context.close()
         return [fault for fault in self._faults if not any(re.search(p, fault) for p in self._forgiven)]
 
-    def _listen(self, context: BrowserContext, host: str) -> None:
+    def _listen(self, context: BrowserContext) -> None:
         context.add_init_script(
             "addEventListener('securitypolicyviolation', (event) =>"
             " console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
         )
 
-        def asked(url: str) -> None:
-            if urlsplit(url).scheme not in ("blob", "data") and urlsplit(url).netloc != host:
-                self._faults.append(f"asked another host: {url}")
+        def asked(request: Request) -> None:
+            if urlsplit(request.url).hostname not in (None, "127.0.0.1"):
+                self._faults.append(f"asked another host: {request.url}")
 
         def told(message: Any) -> None:
             if message.type in ("error", "warning"):
                 self._faults.append(f"{message.type}: {message.text} [{message.location.get('url')}]")
 
-        context.on("request", lambda request: asked(request.url))
+        context.on("request", asked)
         context.on("console", told)
         context.on("weberror", lambda error: self._faults.append(f"thrown: {error.error}"))
 

@@ -20,6 +20,7 @@ const dialog = $("#detail");
 const content = h("div", { class: "content" });
 let current = null; // the id that is shown
 let comparing = false;
+let near = { id: null, hits: [] }; // what is like a picture
 let asking = new AbortController();
 
 const place = () => results.hits.findIndex((hit) => hit.id === current);
@@ -36,7 +37,9 @@ function follow(changed) {
   const build = () => {
     if (!current) return;
     render();
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) return;
+    dialog.showModal();
+    refocus("close");
   };
   if (before) build();
   else morph(build);
@@ -96,11 +99,16 @@ function ahead() {
 }
 
 async function neighbours(id, signal) {
-  const found = await search({ terms: [{ id }], limit: 12 }, new Map(), signal);
-  found.hits.forEach((hit) => seen.set(hit.id, { ...hit, ...seen.get(hit.id) }));
+  const { hits } = await search({ terms: [{ id }], limit: 12 }, new Map(), signal);
+  hits.forEach((hit) => seen.set(hit.id, { ...hit, ...seen.get(hit.id) }));
+  near = { id, hits };
+  renderStrip();
+}
+
+function renderStrip() {
   const strip = $(".strip", dialog);
-  if (id !== current || !strip) return;
-  strip.replaceChildren(h("h3", {}, "Similar pictures"), h("ul", {}, found.hits.map((hit) => h("li", {},
+  if (near.id !== current || !strip) return;
+  strip.replaceChildren(h("h3", {}, "Similar pictures"), h("ul", {}, near.hits.map((hit) => h("li", {},
     h("button", { type: "button", title: `${hit.name}, ${hit.band}`, onclick: () => change({ open: hit.id }, "replace") },
       h("img", { src: thumbnail(hit), alt: `${hit.name}, ${hit.band}` }))))));
 }
@@ -115,8 +123,14 @@ function render() {
   const hit = results.hits[place()];
   showOn($(".stage", dialog), shown, hit && results.ranked ? hit.box : null, comparing && queryPicture());
   renderFacts(shown);
-  dialog.querySelector(held ? `[data-key=${held}]:not(:disabled)` : "[data-key=close]")?.focus();
+  renderStrip();
+  refocus(held);
   say(`${shown.name}${place() >= 0 ? `, ${place() + 1} of ${results.hits.length}` : ""}`);
+}
+
+/** Puts the focus on a button that was drawn anew, or on the one that closes where it is gone or disabled. */
+function refocus(key) {
+  (dialog.querySelector(`[data-key="${key}"]:enabled`) ?? $("[data-key=close]", dialog))?.focus();
 }
 
 function head(shown) {
@@ -224,7 +238,7 @@ function renumber() {
   if (!current || !old) return;
   const held = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   old.replaceWith(head({ name: "", ...seen.get(current) }));
-  if (held) dialog.querySelector(`[data-key=${held}]`)?.focus();
+  if (held) refocus(held);
 }
 
 export function startDetail() {

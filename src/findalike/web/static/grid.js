@@ -133,8 +133,13 @@ const MOVES = {
 };
 
 function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target === grid && MOVES[event.key] && results.hits.length) { // skipped to, and no picture has the focus yet
+    event.preventDefault();
+    return go(active);
+  }
   const cell = event.target.closest(".cell");
-  if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!cell) return;
   const inPicture = event.target.matches(".pic");
   const does = {
     x: () => pick(cell.index, event.shiftKey),
@@ -168,6 +173,7 @@ function press(event) {
 export function focusPicture(id) {
   const index = results.hits.findIndex((hit) => hit.id === id);
   if (index >= 0) go(index);
+  else grid.focus({ preventScroll: true });
 }
 
 /** Brings the focus to the picture that the keyboard was at. */

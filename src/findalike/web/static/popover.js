@@ -5,15 +5,18 @@ import { h } from "./dom.js";
 export function popover(anchor, title, fill, onclose = () => {}) {
   const box = h("div", { class: "popover", popover: "auto", role: "dialog", "aria-label": title });
   const close = () => box.hidePopover();
+  const keep = () => place(box, anchor);
   box.append(h("h2", {}, title), ...[fill(close)].flat());
   (anchor.closest("dialog") ?? document.body).append(box);
   box.addEventListener("toggle", (event) => {
     if (event.newState !== "closed") return;
+    removeEventListener("resize", keep);
     box.remove();
     onclose();
   });
   box.showPopover();
-  place(box, anchor);
+  keep();
+  addEventListener("resize", keep);
   (box.querySelector("[type=range], [type=text]") ?? box.querySelector("button, a"))?.focus();
   return box;
 }
