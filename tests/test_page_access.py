@@ -473,6 +473,20 @@ def test_the_page_without_a_mouse_that_hovers(visitor: Visitor, site: Served) ->
     expect(page.get_by_role("list", name="What is searched for").get_by_role("listitem")).to_have_count(1)
 
 
+def test_a_phone_is_asked_for_what_it_can_do(visitor: Visitor, site: Served) -> None:
+    """Nothing is dropped with a finger, and a slider needs room for one."""
+    page = visitor.open(site.url, size=PHONE, touch=True)
+    until(lambda: pictures(page), "pictures")
+    expect(box(page)).to_have_attribute("placeholder", "Words, or a picture")
+    expect(page.get_by_text("Type words, choose a picture")).to_be_visible()
+    box(page).fill("cat")
+    slider = page.get_by_role("slider", name="Least score")
+    expect(slider).to_be_visible()
+    size = slider.bounding_box()
+    assert size
+    assert size["width"] > 150
+
+
 def test_wide_screens_are_used(visitor: Visitor, site: Served) -> None:
     page = visitor.open(site.url, size=(1920, 1080), still=True)
     until(lambda: pictures(page), "pictures")

@@ -186,7 +186,7 @@ def test_an_opened_picture_is_shared(
 def test_a_picture_that_is_not_there_is_told(visitor: Visitor, site: Served) -> None:
     visitor.forgive("404")
     page = visitor.open(f"{site.url}/?open=ffffffffffffffff")
-    expect(toast(page)).to_contain_text("no picture of the library")
+    expect(toast(page)).to_contain_text("No picture of the library")
     picture_of(page, "detail-gone")
     expect(page.get_by_role("dialog")).to_have_count(0)
     until(lambda: pictures(page), "the pictures below")

@@ -141,6 +141,18 @@ def test_words_nobody_knows_are_told(page: Page, truth: findalike.Library) -> No
     picture_of(page, "search-unknown-words")
 
 
+def test_nothing_is_said_to_fit_before_it_is_known(visitor: Visitor, site: Served) -> None:
+    page = visitor.open("about:blank")
+    held: list[Route] = []
+    page.route("**/v1/search", lambda route: held.append(route))
+    page.goto(f"{site.url}/?q=cat&tag=nowhere")
+    until(lambda: page.wait_for_timeout(20) or held, "the question")
+    expect(page.get_by_text("Searching…")).to_be_visible()
+    expect(page.get_by_text("No picture fits")).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator("#notes").get_by_text("No picture fits")).to_be_visible()
+
+
 def test_the_latest_question_wins(page: Page, truth: findalike.Library) -> None:
     held: list[Route] = []
 
@@ -402,7 +414,8 @@ def test_an_address_that_means_nothing_opens_all_the_same(visitor: Visitor, site
 def test_a_shared_picture_that_is_gone_is_told(visitor: Visitor, site: Served) -> None:
     visitor.forgive("422", "404")
     page = visitor.open(f"{site.url}/?t=id:{'0' * 32}")
-    expect(page.locator("#notes")).to_contain_text(re.compile("no picture", re.IGNORECASE))
+    expect(page.locator("#notes")).to_contain_text("No picture of the library has the id")
+    expect(page.get_by_text("Query picture", exact=True)).to_be_hidden()
     picture_of(page, "search-gone")
 
 

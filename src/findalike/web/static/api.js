@@ -1,10 +1,18 @@
 // Calls of the server: problems as errors with a sentence, waiting where it is busy, coming back where it was gone.
 import { channel } from "./dom.js";
 
+/** A text of one line as a sentence. */
+export const sentence = (text) => {
+  if (text.includes("\n")) return text;
+  const plain = text.replace(/^terms\[\d+\]: /, ""); // the place in the request
+  const begun = plain.charAt(0).toUpperCase() + plain.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+};
+
 /** What the server says is wrong, with a sentence to show as its message. */
 export class Problem extends Error {
   constructor(status, { code = "", title = "", detail = "" } = {}) {
-    super(detail || title || `The server answered with status ${status}.`);
+    super(sentence(detail || title || `The server answered with status ${status}`));
     this.status = status;
     this.code = code;
   }
@@ -118,4 +126,11 @@ export async function asset(id, signal) {
   const found = await get(assetPath(id), signal);
   seen.set(id, { ...seen.get(id), ...found });
   return found;
+}
+
+/** Calls back with the name of a picture: at once where it is known, and not at all where there is no such picture. */
+export function named(id, then) {
+  const name = seen.get(id)?.name;
+  if (name) then(name);
+  else asset(id).then((found) => then(found.name), () => {});
 }

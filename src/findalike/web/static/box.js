@@ -1,5 +1,5 @@
 // The box for words: searches as one types, at once on Enter, and keeps the words on a second Enter.
-import { $, debounced } from "./dom.js";
+import { $, debounced, touched } from "./dom.js";
 import { focusGrid } from "./grid.js";
 import { takeFiles } from "./terms.js";
 import { change, newTerm, settle, state, watch, withTerm } from "./state.js";
@@ -51,7 +51,8 @@ function backspace(event) {
 function show() {
   if (box.value.trim() !== state.words.trim()) box.value = state.words;
   $("#add-words").hidden = !box.value.trim();
-  box.placeholder = state.terms.length ? "Add words" : "Words, or drop a picture";
+  const first = touched() ? "Words, or a picture" : "Words, or drop a picture";
+  box.placeholder = state.terms.length ? "Add words" : first;
 }
 
 export function focusBox() {

@@ -18,8 +18,11 @@ export function termName(term) {
 /** Points an img at a term's picture; puts a sign in its place, and tells so, where there is none to show. */
 export async function showTerm(img, term, size) {
   const url = term.kind === "id" ? thumbnail(seen.get(term.value) ?? { id: term.value }, size) : await pictureUrl(term.value);
-  if (url) img.src = url;
-  else img.replaceWith(h("span", { class: "blank" }, icon("picture")));
+  const blank = () => img.replaceWith(h("span", { class: "blank" }, icon("picture")));
+  if (url) {
+    img.addEventListener("error", blank, { once: true });
+    img.src = url;
+  } else blank();
   return Boolean(url);
 }
 

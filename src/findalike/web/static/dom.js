@@ -45,6 +45,9 @@ export function say(text) {
   spoken = setTimeout(() => { $("#live").textContent = text; }, 150);
 }
 
+/** Whether fingers are what points: nothing can be dropped then. */
+export const touched = () => matchMedia("(pointer: coarse)").matches;
+
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Changes the page with a soft passage where the browser and the reader want one. */

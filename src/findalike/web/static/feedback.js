@@ -1,6 +1,6 @@
 // Relevance feedback after Rocchio (1971): pictures that the search is pulled to and pushed from.
-import { seen, thumbnail } from "./api.js";
-import { button, count, h, say } from "./dom.js";
+import { named, seen, thumbnail } from "./api.js";
+import { $, button, count, h, say } from "./dom.js";
 import { change, hasPositive, state } from "./state.js";
 import { toast } from "./toast.js";
 
@@ -49,14 +49,21 @@ export function feedbackChips(openList) {
 
 /** What the list of a feedback chip holds. */
 export function feedbackList(kind, close) {
-  const items = state[kind].map((id) => h("li", {},
-    h("img", { src: thumbnail(seen.get(id) ?? { id }), alt: "" }),
-    h("span", { class: "name" }, seen.get(id)?.name ?? id),
-    button("close", `Take out ${seen.get(id)?.name ?? id}`, (event) => {
+  return h("ul", { class: "small-list" }, state[kind].map((id) => {
+    const name = h("span", { class: "name" }, id);
+    const out = button("close", `Take out ${id}`, () => {
       change({ [kind]: state[kind].filter((other) => other !== id) });
-      event.currentTarget.closest("li").remove();
+      const item = out.closest("li");
+      const next = item.nextElementSibling ?? item.previousElementSibling;
+      item.remove();
       say("Taken out");
-      if (!state[kind].length) close();
-    }, { class: "quiet" })));
-  return h("ul", { class: "small-list" }, items);
+      if (next) $("button", next).focus();
+      else close();
+    }, { class: "quiet" });
+    named(id, (told) => {
+      name.textContent = told;
+      for (const attribute of ["aria-label", "title"]) out.setAttribute(attribute, `Take out ${told}`);
+    });
+    return h("li", {}, h("img", { src: thumbnail(seen.get(id) ?? { id }), alt: "" }), name, out);
+  }));
 }

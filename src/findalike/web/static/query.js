@@ -1,5 +1,5 @@
 // The picture that is searched with, large enough to choose a part of it or a thing in it.
-import { asset, seen } from "./api.js";
+import { named, seen } from "./api.js";
 import { showTerm, termName } from "./chips.js";
 import { crop } from "./crop.js";
 import { $, button, fill, h, set, throttled } from "./dom.js";
@@ -38,7 +38,10 @@ function build(indexes) {
   const term = state.terms[index];
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   showTerm(img, term, 800).then((there) => { if (!there) unseen(index, term); });
-  learn(term, () => { img.alt = `Searched with: ${termName(term)}`; });
+  if (term.kind === "id") {
+    img.addEventListener("error", () => { panel.hidden = true; }); // it is gone, which the answer tells
+    named(term.value, (name) => { img.alt = `Searched with: ${name}`; });
+  }
   cropper = crop(img, term.box, (box, done) => {
     const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
     reset.disabled = !part;
@@ -55,25 +58,21 @@ function build(indexes) {
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
 }
 
-/** Calls back when the name of a term's picture is known, where it was not. */
-function learn(term, then) {
-  if (term.kind === "id" && !seen.get(term.value)?.name) asset(term.value).then(then, () => {});
-}
-
 /** In the place of a picture that this browser cannot show, or does not have. */
 async function unseen(index, term) {
   panel.hidden = !await stored(term.value);
   cropper = null;
   fill(panel, h("summary", {}, "Query picture"),
-    h("p", { class: "tip" }, "This browser cannot show this kind of picture. It is searched with all the same."), focus(index, term));
+    h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term));
 }
 
 function several(indexes) {
   if (indexes.length < 2) return null;
   return h("div", { class: "several", role: "group", "aria-label": "Which picture" }, indexes.map((index, at) => {
-    const img = h("img", { alt: termName(state.terms[index]) });
-    showTerm(img, state.terms[index]);
-    learn(state.terms[index], () => { img.alt = termName(state.terms[index]); });
+    const term = state.terms[index];
+    const img = h("img", { alt: termName(term) });
+    showTerm(img, term);
+    if (term.kind === "id") named(term.value, (name) => { img.alt = name; });
     return h("button", { type: "button", "aria-pressed": at === chosen, onclick: () => { chosen = at; build(indexes); } }, img);
   }));
 }

@@ -15,7 +15,7 @@ export function showOn(stage, shown, box, query) {
 const ratioOf = ({ width, height }) => (width && height ? width / height : 1.5);
 
 function framed(ratio, width, ...content) {
-  return h("figure", {}, h("div", { class: "frame", style: { "--ratio": ratio, ...(width && { "--wide": `${Math.max(320, width * 2)}px` }) } }, content));
+  return h("figure", { style: { "--ratio": ratio, ...(width && { "--wide": `${Math.max(320, width * 2)}px` }) } }, h("div", { class: "frame" }, content));
 }
 
 function figure(shown, box) {
@@ -29,7 +29,7 @@ function figure(shown, box) {
 function queryFigure(term) {
   const img = h("img", { class: "large ready", alt: `Searched with: ${termName(term)}` });
   const made = framed(1, 0, img, part(term.box, "The part that was searched with"));
-  img.onload = () => made.firstChild.style.setProperty("--ratio", img.naturalWidth / img.naturalHeight);
+  img.onload = () => made.style.setProperty("--ratio", img.naturalWidth / img.naturalHeight);
   showTerm(img, term, 1024);
   made.append(h("figcaption", {}, "Query"));
   return made;

@@ -1,6 +1,6 @@
 // What is said about an answer: how many, how fast, what was not understood, and what to do when there is nothing.
-import { presence } from "./api.js";
-import { $, button, count, h, say } from "./dom.js";
+import { presence, sentence } from "./api.js";
+import { $, button, count, h, say, touched } from "./dom.js";
 import { isLook } from "./facets.js";
 import { facet, known, library, watchLibrary } from "./library.js";
 import { more, refresh, results, watchResults } from "./search.js";
@@ -33,16 +33,11 @@ function notes() {
   place.hidden = !place.childElementCount;
 }
 
-const sentence = (text) => {
-  const plain = text.replace(/^terms\[\d+\]: /, "");
-  const begun = plain.charAt(0).toUpperCase() + plain.slice(1);
-  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
-};
-
 /** What one can do where there are no pictures. */
 function wayOut() {
-  if (results.busy || results.hits.length) return [];
+  if (results.hits.length) return [];
   if (bare()) return [empty()];
+  if (results.busy || results.key === null) return []; // nobody knows yet
   const { error } = results;
   const ways = [];
   if (error?.status >= 500) ways.push(button(null, "Try again", () => refresh({ again: true }), { seen: true }));
@@ -63,7 +58,7 @@ function end() {
   const { hits, cursor, error } = results;
   if (!hits.length) return place.replaceChildren();
   if (error) {
-    return place.replaceChildren(h("p", { class: "wrong" }, sentence(error.message)),
+    return place.replaceChildren(h("p", { class: "wrong" }, error.message),
       button(null, "Try again", () => more({ again: true }), { seen: true }));
   }
   place.replaceChildren(h("p", {}, cursor ? "More pictures are coming…" : `That is all: ${count(hits.length, "picture")}`));
@@ -75,7 +70,7 @@ function hint() {
   const place = $("#hint");
   place.hidden = ranks() || filters() > 0 || !known || !library.pictures;
   if (place.hidden) return;
-  place.replaceChildren("Type words, drop a picture anywhere, or take one from below to find more like it. ",
+  place.replaceChildren(`Type words, ${touched() ? "choose a picture" : "drop a picture anywhere"}, or take one from below to find more like it. `,
     ...(examples.length ? ["Try "] : []),
     ...examples.map((word) => h("button", { type: "button", class: "example", onclick: () => change({ words: word }) }, word)));
 }
@@ -96,8 +91,9 @@ function title() {
 
 function render(what) {
   document.body.classList.toggle("busy", what === "busy");
+  $(".bar").hidden = bare();
   summary();
-  if (what === "busy") return;
+  if (what === "busy" && results.hits.length) return; // what was found before stays until there is something new
   notes();
   end();
   if (what === "new") say(results.hits.length ? howMany() : "No picture fits");
