@@ -303,10 +303,10 @@ def query_of(page: Page) -> dict[str, list[str]]:
     return found
 
 
-def picture_of(page: Page, name: str, *, full: bool = False) -> None:
-    """Keeps what the page looks like."""
+def picture_of(page: Page, name: str) -> None:
+    """Keeps what the page looks like now."""
     PICTURES_OF_PAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES_OF_PAGES / f"{name}.png", full_page=full)
+    page.screenshot(path=PICTURES_OF_PAGES / f"{name}.jpg", quality=90)
 
 
 # What is done with it

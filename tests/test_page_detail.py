@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 import findalike
 from browser import (
@@ -336,6 +336,7 @@ def test_labels_are_put_on_and_taken_off(writing: Served, visitor: Visitor) -> N
     field.fill("keeper")
     field.press("Enter")
     expect(shown.get_by_role("button", name="Take off keeper")).to_be_visible()
+    expect(field).to_be_focused()
     field.fill("to print")
     shown.get_by_role("button", name="Add", exact=True).click()
     expect(shown.get_by_role("button", name="Take off to print")).to_be_visible()
@@ -348,6 +349,21 @@ def test_labels_are_put_on_and_taken_off(writing: Served, visitor: Visitor) -> N
     page.keyboard.press("Escape")
     page.goto(f"{writing.url}/?tag=to%20print")
     until(lambda: names(page) == ["shape-05.png"], lambda: f"the labelled one, not {names(page)}")
+
+
+def test_a_label_that_is_being_typed_stays(page: Page) -> None:
+    """Also when the rest that is known of the picture comes only then."""
+    held: list[Route] = []
+    page.route(re.compile(r"/v1/assets/\w+$"), lambda route: held.append(route))
+    shown = opened(page, "shape-05.png")
+    field = shown.get_by_role("combobox", name="New label")
+    field.press_sequentially("keep")
+    expect(shown.get_by_text("What it shows")).to_have_count(0)
+    until(lambda: page.wait_for_timeout(20) or held, "the question")
+    held[0].continue_()
+    expect(shown.get_by_text("What it shows")).to_be_visible()
+    expect(field).to_have_value("keep")
+    expect(field).to_be_focused()
 
 
 def test_a_picture_is_removed_after_a_question(writing: Served, visitor: Visitor) -> None:

@@ -171,6 +171,8 @@ def test_another_tag_may_be_typed(page: Page, panel: Locator, truth: findalike.L
     field.fill(str(tag))
     field.press("Enter")
     shows(page, by_path(truth, f"tag = '{tag}'"))
+    until(lambda: counts(panel).get(str(tag)) == 1, "the new counts")
+    expect(field).to_be_focused()
     field.fill("it's nowhere")
     field.press("Enter")
     expect(page.get_by_text("No picture fits")).to_be_visible()

@@ -55,17 +55,18 @@ function showValues(name, values, chosen, ontoggle) {
   const all = [...gone, ...values];
   place(name).hidden = !all.length;
   const seen = widened.has(name) ? all : all.slice(0, AT_FIRST);
-  const held = place(name).contains(document.activeElement) && document.activeElement.title;
+  const list = $(".values", place(name));
+  const held = list.contains(document.activeElement) && document.activeElement.title;
   const more = all.length > seen.length && button(null, `${all.length - seen.length} more`, () => {
     widened.add(name);
     showValues(name, values, chosen, ontoggle);
   }, { seen: true, class: "quiet small" });
-  fill($(".values", place(name)), seen.map(({ value, count: pictures }) => h("button", { type: "button", class: "value",
+  fill(list, seen.map(({ value, count: pictures }) => h("button", { type: "button", class: "value",
     "aria-pressed": chosen.includes(String(value)), title: String(value), onclick: () => ontoggle(value) },
   h("span", { class: "name" }, shortened(name, String(value))),
   h("span", { class: "count" }, pictures?.toLocaleString("en")))), more);
   // What was pressed is drawn anew, and keeps the focus; "more" hands it on to the first that it showed.
-  const buttons = [...place(name).querySelectorAll(".value")];
+  const buttons = [...list.querySelectorAll(".value")];
   if (held !== false) (buttons.find((one) => one.title === held) ?? buttons[AT_FIRST] ?? buttons.at(-1))?.focus();
 }
 

@@ -154,6 +154,7 @@ function renderFacts(shown) {
   const hit = results.hits[place()];
   const reasons = hit && results.ranked ? why(hit) : [];
   const relabel = (changed) => { putIn(changed); renderFacts({ ...shown, ...changed }); };
+  const kept = typedAndHeld(about);
   about.replaceChildren(...[
     actions(shown),
     reasons.length > 0 && block("Why it was found", h("p", { class: "score" }, h("strong", {}, hit.band), ` ${hit.score?.toFixed(2) ?? ""}`),
@@ -165,6 +166,19 @@ function renderFacts(shown) {
     block("Where it is", where(shown)),
     library.can.write && button("trash", "Remove from the library", () => remove(shown), { seen: true, class: "quiet remove" }),
   ].filter(Boolean));
+  kept();
+}
+
+/** What puts back the label that is being typed, and the focus, when all is drawn anew. */
+function typedAndHeld(about) {
+  const called = (part) => part.getAttribute("aria-label") ?? part.textContent;
+  const typed = $("input", about)?.value;
+  const held = about.contains(document.activeElement) && called(document.activeElement);
+  return () => {
+    const field = $("input", about);
+    if (typed && field) field.value = typed;
+    if (held !== false) ([...about.querySelectorAll("button, a, input")].find((part) => called(part) === held) ?? field)?.focus();
+  };
 }
 
 function actions({ id }) {

@@ -97,6 +97,9 @@ function keep(answered) {
   if (earlier.size > KEPT) earlier.delete(earlier.keys().next().value);
 }
 
+/** How many hits the next page has: the farther one goes, the larger are the steps. */
+const further = () => Math.min(480, Math.max(120, results.hits.length));
+
 /** Asks for the next page, where there is one and none is on its way; one that failed only when `again`. */
 export async function more({ again = false } = {}) {
   if (results.busy || !results.cursor || (results.error && !again)) return;
@@ -105,7 +108,7 @@ export async function more({ again = false } = {}) {
   results = { ...results, busy: true, error: null };
   try {
     const query = JSON.parse(key);
-    const told = await ask({ ...query, cursor, limit: Math.min(120, library.limits.limit) }, await filesOf(query), signal);
+    const told = await ask({ ...query, cursor, limit: Math.min(further(), library.limits.limit) }, await filesOf(query), signal);
     if (key !== results.key) return;
     remember(told.hits);
     const there = new Set(results.hits.map((hit) => hit.id));
