@@ -760,7 +760,7 @@ def test_reading_many_texts_without_an_index_is_refused(
     ],
 )
 def test_the_index_grows_with_the_space(rows: int, dim: int, kind: str) -> None:
-    assert lance_index.wanted(rows, dim) == kind
+    assert lance_index.wanted(rows, replace(CARD, dim=dim)) == kind
 
 
 def clustered(rows: int, dim: int) -> tuple[Vectors, Any]:

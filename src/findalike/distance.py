@@ -24,7 +24,7 @@ COSINE, EUCLIDEAN, CITY_BLOCK, CHI_SQUARE, HAMMING = (
 def cosine(vectors: Vectors, target: Vector) -> Vector:
     """Of the directions of rows and target, in -1..1; a row of zeros has none, and gets 0."""
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(target)
-    # Equal rows get equal ones, which a matrix product, where it depends on the place of a row, does not give.
+    # Equal rows get equal ones, which a matrix product, where it depends on a row's place, does not give.
     found: Vector = (vectors * target).sum(axis=1, dtype=np.float32) / np.maximum(lengths, np.float32(1e-12))
     return found.clip(-1, 1)
 

@@ -1331,3 +1331,86 @@ def test_facets_of_facts_and_tags(kennel: Store) -> None:
     assert list(kennel.facets("tag", parse_filter("tag = 'bench'"))) == [("bench", 1), ("dog park", 1)]
     with pytest.raises(QueryError, match="did you mean 'tag'"):
         kennel.facets("tags")
+
+
+# --- other metrics, and vectors that are packed
+
+OTHERS = {
+    "euclidean": Card("hog", "1", 12, "euclidean"),
+    "city-block": Card("gist", "1", 12, "city-block"),
+    "chi-square": Card("histogram", "1", 12, "chi-square"),
+    "hamming": Card("hash", "1", 12, "hamming", "bit"),
+    "sparse": Card("words", "1", 300, dtype="sparse"),
+}
+
+
+def some_of(card: Card, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    rng = np.random.default_rng(seed)
+    raw = rng.random((count, card.dim))
+    if card.dtype == "bit":
+        return (raw > 0.5).astype(np.float32)
+    if card.dtype == "sparse":
+        raw *= rng.random(raw.shape) < 0.05
+        raw[0] = 0  # a picture without a word
+    if card.metric == "chi-square":
+        raw /= raw.sum(axis=1, keepdims=True)
+    return raw.astype(np.float32)
+
+
+def alike(card: Card, a: Vector, b: Vector) -> float:
+    """The similarity of two vectors, by the formula of its metric over plain numbers."""
+    pairs = list(zip(map(float, a), map(float, b), strict=True))
+    if card.metric == "euclidean":
+        return 1 / (1 + math.sqrt(sum((x - y) ** 2 for x, y in pairs)))
+    if card.metric == "city-block":
+        return 1 / (1 + sum(abs(x - y) for x, y in pairs))
+    if card.metric == "chi-square":
+        return 1 - sum((x - y) ** 2 / (x + y) for x, y in pairs if x + y) / 2
+    if card.metric == "hamming":
+        return sum(x == y for x, y in pairs) / len(pairs)
+    length = math.hypot(*map(float, a)) * math.hypot(*map(float, b))
+    return sum(x * y for x, y in pairs) / length if length else 0.0
+
+
+@pytest.mark.parametrize("card", OTHERS.values(), ids=OTHERS)
+def test_every_metric_finds_what_its_formula_finds(store: Store, card: Card) -> None:
+    store.add_card(card)
+    assets, several = [asset(n, {"n": n}) for n in range(40)], some_of(card, 40, 1)
+    scale = (
+        np.maximum(np.linalg.norm(several, axis=1, keepdims=True), 1e-12) if card.metric == "cosine" else 1
+    )
+    rows = {card.space: [row(a, v) for a, v in zip(assets, several / scale, strict=True)]}
+    query = some_of(card, 2, 2)[1]
+
+    def expected(passing: range) -> list[tuple[str, float]]:
+        scored = sorted((-round(alike(card, several[n], query), 6), assets[n].id) for n in passing)
+        return [(name, -negative) for negative, name in scored]
+
+    def assert_found(k: int, passing: range, where: Filter | None = None) -> None:
+        found = [(m.row.asset_id, m.similarity) for m in store.nearest(card.space, query, k, where)]
+        wanted = expected(passing)[:k]
+        assert [name for name, _ in found] == [name for name, _ in wanted]
+        np.testing.assert_allclose([s for _, s in found], [s for _, s in wanted], atol=SIMILARITY)
+
+    store.write(Batch(assets=assets[:30], rows={card.space: rows[card.space][:30]}))
+    assert_found(5, range(30))
+    store.write(Batch(assets=assets[30:], rows={card.space: rows[card.space][30:]}))
+    assert_found(7, range(40))
+    assert_found(99, range(40))
+    assert_found(6, range(10, 40), parse_filter("n >= 10"))
+    assert list(store.nearest(card.space, query, 3, parse_filter("n > 99"))) == []
+    store.remove([a.id for a in assets[:10]])
+    assert_found(99, range(10, 40))
+    kept = {r.asset_id: r.vector for r in store.rows(card.space, [a.id for a in assets])}
+    for n in range(10, 40):
+        np.testing.assert_array_equal(kept[assets[n].id], (several / scale)[n].astype(np.float32))
+    assert store.sample(card.space, 4).shape == (4, card.dim)
+    assert store.status()[card.space].index == "exact"
+
+
+@pytest.mark.parametrize("card", OTHERS.values(), ids=OTHERS)
+def test_an_empty_space_of_any_metric_answers(store: Store, card: Card) -> None:
+    store.add_card(card)
+    assert list(store.nearest(card.space, some_of(card, 2, 3)[1], 5)) == []
+    with pytest.raises(LibraryMismatch, match="shape"):
+        store.nearest(card.space, np.ones(card.dim + 1, np.float32), 5)

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from findalike import distance
+from findalike.distance import COSINE
 from findalike.errors import LibraryMismatch, UsageError
 from findalike.query import Filter, Kind
 from findalike.types import (
@@ -174,8 +176,8 @@ class Store(Protocol):
         ...
 
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
-        """The k rows of largest cosine similarity, best first, ties by row id. Rows whose asset is gone
-        do not count. Never builds an index."""
+        """The k rows of largest similarity by the metric of the space's card, best first, ties by row id.
+        Rows whose asset is gone do not count. Never builds an index."""
         ...
 
     def count(self, where: Filter | None = None) -> int:
@@ -252,24 +254,32 @@ def evenly(count: int, most: int) -> list[int]:
     return [i * count // wanted for i in range(wanted)]
 
 
-def unit(vector: Vector, card: Card) -> Vector:
-    """A query vector of unit length. Raises LibraryMismatch for another dim, UsageError for a vector that
-    has no direction."""
+def target_of(vector: Vector, card: Card) -> Vector:
+    """A query vector as the metric of its space wants it: of unit length for cosine. Raises LibraryMismatch
+    for another dim, UsageError for a vector that has no direction, or holds what is not a number."""
     if np.shape(vector) != (card.dim,):
         raise LibraryMismatch(
             f"the query has shape {np.shape(vector)}, but space {card.space!r} holds ({card.dim},)"
         )
     length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0:
+    if not np.isfinite(length) or (length == 0 and card.metric == COSINE):
         raise UsageError("the query vector has no direction: it is zero or holds what is not a number")
-    return np.asarray(vector / length, np.float32)
+    return np.asarray(vector / length if card.metric == COSINE else vector, np.float32)
 
 
-def similarities(vectors: Vectors, target: Vector) -> Vector:
-    """The similarity of each row to a unit vector: shape (rows,). Equal rows get equal ones, which a matrix
-    product, where it depends on the place of a row, does not give."""
-    found: Vector = (vectors * target).sum(axis=1, dtype=np.float32)
+def similarities(card: Card, vectors: Vectors, target: Vector) -> Vector:
+    """The similarity of each row of a space to a target of `target_of`: shape (rows,). Equal rows get equal
+    ones."""
+    if card.metric != COSINE:
+        return distance.similarity(card.metric, vectors, target)
+    found: Vector = (vectors * target).sum(axis=1, dtype=np.float32)  # rows are of unit length
     return found.clip(-1.0, 1.0)
+
+
+def is_indexable(card: Card) -> bool:
+    """Whether the rows of a space can get an index of vectors: those that cosine compares, number by number.
+    All others are scanned in memory."""
+    return card.metric == COSINE and card.dtype in ("float32", "float16")
 
 
 def orphan_problems(

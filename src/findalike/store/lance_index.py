@@ -17,7 +17,7 @@ import pyarrow as pa
 from lancedb.index import BTree, IvfRq, IvfSq, LabelList
 
 from findalike.store import lance_text
-from findalike.store.base import Progress, SpaceStatus
+from findalike.store.base import Progress, SpaceStatus, is_indexable
 from findalike.store.lance_filter import TAG_KEYS
 from findalike.store.lance_records import MATCH_COLUMNS, tree_columns
 from findalike.store.lance_snapshot import Snapshot
@@ -61,11 +61,11 @@ class Index:
     segments: int = 0
 
 
-def wanted(rows: int, dim: int) -> str:
+def wanted(rows: int, card: Card) -> str:
     """The kind of index that a space of this size calls for."""
-    if rows * dim <= EXACT_FLOATS:
+    if not is_indexable(card) or rows * card.dim <= EXACT_FLOATS:
         return EXACT
-    return BITS if dim >= MANY_NUMBERS else BYTES
+    return BITS if card.dim >= MANY_NUMBERS else BYTES
 
 
 def index_of(table: Any) -> Index:
@@ -78,15 +78,15 @@ def index_of(table: Any) -> Index:
     return Index(EXACT, rows, rows)
 
 
-def status(table: Any, dim: int) -> SpaceStatus:
+def status(table: Any, card: Card) -> SpaceStatus:
     index = index_of(table)
-    return SpaceStatus(index.rows, index.kind, index.unindexed, due(index, dim))
+    return SpaceStatus(index.rows, index.kind, index.unindexed, due(index, card))
 
 
-def due(index: Index, dim: int) -> str:
+def due(index: Index, card: Card) -> str:
     """The kind of index that is to be built or refreshed, or nothing."""
-    kind = wanted(index.rows, dim)
-    fresh = index.kind == kind and index.unindexed * dim <= NEW_FLOATS and index.segments <= SEGMENTS
+    kind = wanted(index.rows, card)
+    fresh = index.kind == kind and index.unindexed * card.dim <= NEW_FLOATS and index.segments <= SEGMENTS
     return "" if kind == EXACT or fresh else kind
 
 
@@ -149,7 +149,7 @@ def compact(table: Any, name: str, progress: Progress, patience: int = 2) -> Non
 def refresh(table: Any, card: Card, progress: Progress) -> None:
     """Build the vector index that the size of a space calls for, or add new rows to it."""
     index = index_of(table)
-    kind = due(index, card.dim)
+    kind = due(index, card)
     if kind and kind == index.kind and index.segments <= SEGMENTS:
         progress(f"Adding {index.unindexed:,} rows to the {kind} index of {card.space}")
         table.optimize(cleanup_older_than=KEEP)

@@ -28,9 +28,10 @@ from findalike.store.base import (
     SpaceStatus,
     card_of,
     evenly,
+    is_indexable,
     orphan_problems,
     similarities,
-    unit,
+    target_of,
 )
 from findalike.store.full_text import Asked
 from findalike.store.journal import Journal
@@ -39,6 +40,7 @@ from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
 from findalike.store.lance_listing import Listings
 from findalike.store.lance_snapshot import PLACE, Snapshot, Tables
 from findalike.store.lance_text import Vocabulary
+from findalike.store.scan import Scans
 from findalike.types import (
     Asset,
     Bank,
@@ -71,6 +73,7 @@ class LanceReader:
             self._banks = LanceBanks(path, self._tables)
             self._listings = Listings()
             self._journal = Journal(path)
+            self._scans = Scans(self)
 
     def cards(self) -> Mapping[str, Card]:
         if self._seen != (stamp := banks.stamp(self._path / manifest.NAME)):
@@ -166,12 +169,15 @@ class LanceReader:
             return lance_records.vectors_of(found)
 
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
-        target = unit(vector, card_of(self.cards(), space))
+        card = card_of(self.cards(), space)
+        target = target_of(vector, card)
+        if not is_indexable(card):
+            return self._scans.nearest(card, target, k, where)
         with self._guarded():
             rows = self._space(space)
             condition = self._without_orphans(self._condition(where, rows))
             found = lance_index.search(rows, target, max(k, 1), condition)
-            return _best(found, target, k, rows.once(_kinds))[: max(k, 0)]
+            return _best(card, found, target, k, rows.once(_kinds))[: max(k, 0)]
 
     def revision(self, space: str) -> object:
         with self._guarded():
@@ -191,11 +197,12 @@ class LanceReader:
             return found.column(PLACE).to_numpy(), lance_records.vectors_of(found)
 
     def nearest_of(self, space: str, vector: Vector, keys: NDArray[np.uint64]) -> Sequence[Match]:
-        target = unit(vector, card_of(self.cards(), space))
+        card = card_of(self.cards(), space)
+        target = target_of(vector, card)
         with self._guarded():
             rows = self._space(space)
             found = rows.table.take_row_ids(keys.tolist()).select(lance_records.MATCH_COLUMNS).to_arrow()
-            return _best(found, target, len(found), rows.once(_kinds))
+            return _best(card, found, target, len(found), rows.once(_kinds))
 
     def count(self, where: Filter | None = None) -> int:
         with self._guarded():
@@ -206,8 +213,7 @@ class LanceReader:
     def status(self) -> Mapping[str, SpaceStatus]:
         with self._guarded():
             return {
-                space: lance_index.status(self._rows_of(space), card.dim)
-                for space, card in self.cards().items()
+                space: lance_index.status(self._rows_of(space), card) for space, card in self.cards().items()
             }
 
     def check(self) -> Sequence[Problem]:
@@ -303,9 +309,9 @@ def _kinds(table: Any) -> dict[str, Kind]:
     return lance_records.kinds_of(table.schema)
 
 
-def _best(found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
+def _best(card: Card, found: pa.Table, target: Vector, k: int, kinds: Mapping[str, Kind]) -> list[Match]:
     rows = lance_records.to_rows(found)
     assets = lance_records.to_matched_assets(found, kinds)
-    near = similarities(lance_records.vectors_of(found), target)
+    near = similarities(card, lance_records.vectors_of(found), target)
     order = sorted(range(len(rows)), key=lambda i: (-near[i], rows[i].id))[:k]
     return [Match(rows[i], assets[i], float(near[i])) for i in order]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from findalike.filters import folded
 from findalike.query import Kind
-from findalike.store import columns, full_text
+from findalike.store import columns, full_text, packing
 from findalike.store.banks import evidence_table
 from findalike.store.lance_filter import NO_TAGS, TAG_KEYS, escaped, storage_name, tag_keys, unescaped
 from findalike.types import Asset, Card, Evidence, EvidenceTable, Failure, Origin, Row, Value
@@ -77,9 +77,8 @@ field, because a search fetches each column of its hits apart, at 0.5 ms a colum
 def rows_schema(card: Card) -> pa.Schema:
     """The table of a space: ids, origin, the asset and vector, and the columns that filters name, so that one
     query filters, ranks and describes."""
-    element = pa.float16() if card.dtype == "float16" else pa.float32()
     texts = [pa.field(name, pa.string()) for name in ("row_id", "asset_id", "origin", "asset")]
-    return pa.schema([*texts, pa.field("vector", pa.list_(element, card.dim)), *_FACTS, KEYS])
+    return pa.schema([*texts, pa.field("vector", packing.type_of(card)), *_FACTS, KEYS])
 
 
 def rows_table(space: str) -> str:
@@ -184,13 +183,11 @@ def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
 
 def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.Schema) -> pa.Table:
     """Rows beside the columns of their assets; a row without an asset has nulls there."""
-    element = schema.field("vector").type.value_type.to_pandas_dtype()
-    flat = np.concatenate([row.vector for row in rows]).astype(element, copy=False)
     data: dict[str, Any] = {
         "row_id": [row.id for row in rows],
         "asset_id": [row.asset_id for row in rows],
         "origin": [_origin_to_text(row.origin) for row in rows],
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), len(rows[0].vector)),
+        "vector": packing.packed([row.vector for row in rows], schema.field("vector").type),
     }
     assets = [owners.get(row.asset_id) for row in rows]
     data["asset"] = [_asset_to_text(asset) if asset else None for asset in assets]
@@ -250,9 +247,7 @@ def to_failures(table: pa.Table) -> list[Failure]:
 
 def vectors_of(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The vectors of a table of rows, of shape (rows, dim), as float32."""
-    column = table.column("vector").combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, np.float32).reshape(len(table), column.type.list_size)
+    return packing.unpacked(table.column("vector"))
 
 
 def _origin_to_text(origin: Origin) -> str:

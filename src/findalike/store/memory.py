@@ -23,7 +23,7 @@ from findalike.store.base import (
     evenly,
     orphan_problems,
     similarities,
-    unit,
+    target_of,
 )
 from findalike.types import (
     Asset,
@@ -259,11 +259,12 @@ class MemoryStore:
         return dict(now.values())
 
     def _nearest(self, space: str, vector: Vector, rows: Iterable[Row], k: int) -> list[Match]:
-        target = unit(vector, card_of(self._cards, space))
+        card = card_of(self._cards, space)
+        target = target_of(vector, card)
         ordered = sorted(rows, key=lambda row: row.id)
         if not ordered or k < 1:
             return []
-        found = similarities(np.stack([row.vector for row in ordered]), target)
+        found = similarities(card, np.stack([row.vector for row in ordered]), target)
         best = np.argsort(-found, kind="stable")[:k]
         return [Match(ordered[i], self._assets[ordered[i].asset_id], float(found[i])) for i in best]
 

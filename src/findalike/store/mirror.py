@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from findalike import plugins
 from findalike.query import Filter
-from findalike.store.base import Store, card_of, unit
+from findalike.store.base import Store, card_of, is_indexable, target_of
 from findalike.types import Match, Vector, Vectors
 
 Keys = NDArray[np.uint64]
@@ -81,7 +81,10 @@ class Mirror:
         return getattr(self._store, name)
 
     def nearest(self, space: str, vector: Vector, k: int, where: Filter | None = None) -> Sequence[Match]:
-        target = unit(vector, card_of(self._store.cards(), space))
+        card = card_of(self._store.cards(), space)
+        if not is_indexable(card):  # the store scans it in memory too
+            return self._store.nearest(space, vector, k, where)
+        target = target_of(vector, card)
         for _ in range(ATTEMPTS):
             state = self.state(space)
             masks = self._masks(space, state, where)
