@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from findalike import runtime
 from findalike.encode import folder, graph, hub, recipe, reference
+from findalike.encode import pooling as pooling_
 from findalike.encode.catalog import Family
 from findalike.encode.graph import Arrays, Graph, Port
 from findalike.encode.recipe import Recipe
@@ -27,13 +28,13 @@ REVISION = "1"
 """Raised when the same files would give other vectors than before."""
 
 OPTIONS = ("output", "pooling", "side")
-POOLINGS = {2: ("none",), 3: ("cls", "avg", "max", "gem"), 4: ("avg", "max", "gem")}
+POOLINGS = {2: ("none",), 3: ("cls", "avg", "max", "gem"), 4: ("avg", "max", "gem", "r-mac")}
 """What can be done with an output of so many axes to have one row for each picture."""
 
 POOLED = ("image_embeds", "pooler_output", "pooled", "embedding", "embeddings", "image_features")
 """Names under which exporters give one vector for each picture, the first choice first."""
 
-GEM_POWER = 3.0
+_POOLINGS = {"avg": pooling_.average, "max": pooling_.maximum, "gem": pooling_.gem, "r-mac": pooling_.r_mac}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,18 +55,14 @@ class ImageTower:
 
 def pooled(array: NDArray[Any], pooling: str, layout: str) -> Vectors:
     """One row for each picture from (n, dim), tokens (n, tokens, dim), or a map (n, dim, h, w) in NCHW or
-    (n, h, w, dim) in NHWC. `gem` is the generalised mean of power 3 (Radenović et al. 2018)."""
+    (n, h, w, dim) in NHWC."""
     x = np.asarray(array, np.float32)
     if pooling == "none":
         return x
     if pooling == "cls":
         return np.ascontiguousarray(x[:, 0])
-    axes = (1,) if x.ndim == 3 else (2, 3) if layout == "NCHW" else (1, 2)
-    if pooling == "max":
-        return np.asarray(x.max(axis=axes))
-    if pooling == "gem":
-        return np.asarray((np.maximum(x, 1e-6) ** GEM_POWER).mean(axis=axes) ** (1 / GEM_POWER), np.float32)
-    return np.asarray(x.mean(axis=axes))
+    maps = x if x.ndim == 4 and layout == "NCHW" else np.moveaxis(x, -1, 1)
+    return _POOLINGS[pooling](maps)
 
 
 # The card of a graph
