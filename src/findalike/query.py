@@ -32,6 +32,7 @@ from findalike.filters import (
     parse_filter,
     render,
 )
+from findalike.look import Look, checked_look, parse_look
 from findalike.types import Box, Pixels, Vector
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "evaluate",
     "from_json",
     "parse_filter",
+    "parse_look",
     "parse_region",
     "parse_term",
     "render",
@@ -125,7 +127,8 @@ class Query:
     of them, which are fused, or None for the library's own choice; `include_self` keeps the asset that a
     term is. `diverse`, in 0..1, is how much a hit that looks like one before it gives way to others.
     `offset` hits are passed over, up to 10,000 with `k`; `cursor`, that of an earlier answer to this query,
-    goes on where it ended instead. Raises QueryError.
+    goes on where it ended instead. `look` weighs ways of looking alike, such as `{"thing": 1, "colour": 0.5}`,
+    and takes the place of `encoder`. Raises QueryError.
     """
 
     terms: tuple[Term, ...] = ()
@@ -137,9 +140,13 @@ class Query:
     diverse: float = 0.0
     offset: int = 0
     cursor: str | None = None
+    look: Look | Mapping[str, float] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _checked_terms(self.terms))
+        object.__setattr__(self, "look", checked_look(self.look))
+        if self.look and self.encoder is not None:
+            raise QueryError("look and encoder both say in which spaces to search; give one of them")
         if isinstance(self.encoder, list):
             object.__setattr__(self, "encoder", tuple(self.encoder))
         _check_encoder(self.encoder)
@@ -169,6 +176,11 @@ class Query:
     def encoders(self) -> tuple[str, ...]:
         """The names of the spaces to search; none for the library's own choice."""
         return (self.encoder,) if isinstance(self.encoder, str) else self.encoder or ()
+
+    @property
+    def looks(self) -> Look:
+        """The ways of looking alike that are weighed; none for the library's own choice."""
+        return checked_look(self.look)
 
     def filter(self, columns: Mapping[str, Kind]) -> Filter | None:
         """`where` as a tree bound to the columns of a library. Raises QueryError."""
@@ -384,7 +396,8 @@ def to_json(query: Query) -> dict[str, Any]:
     values = {field.name: getattr(query, field.name) for field in fields(Query)}
     encoder = list(query.encoder) if isinstance(query.encoder, tuple) else query.encoder
     terms = [_term_to_json(term) for term in query.terms]
-    return values | {"terms": terms, "where": where, "encoder": encoder}
+    look = dict(query.looks) or None
+    return values | {"terms": terms, "where": where, "encoder": encoder, "look": look}
 
 
 def _term_to_json(term: Term) -> dict[str, Any]:
@@ -419,6 +432,7 @@ def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
         ("encoder", str | list, "a name or a list of names"),
         ("include_self", bool, "true or false"),
         ("cursor", str, "text"),
+        ("look", Mapping, "an object of ways and weights"),
     ):
         if name in values and not isinstance(values[name], kind):
             raise QueryError(f"{name} is {values[name]!r}, but it must be {words}")
