@@ -265,6 +265,7 @@ def test_json_has_defaults():
         "diverse": 0.0,
         "offset": 0,
         "cursor": None,
+        "look": None,
     }
 
 

@@ -34,6 +34,7 @@ from findalike.errors import (
     UsageError,
 )
 from findalike.ingest import Report, Watch
+from findalike.look import THING, WAYS
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
 from findalike.search.terms import Looker, uri_of
@@ -272,6 +273,7 @@ class Library:
         diverse: float = 0.0,
         offset: int = 0,
         cursor: str | None = None,
+        look: Mapping[str, float] | None = None,
     ) -> Hits:
         """The pictures that look like the given ones and fit the words, best first.
 
@@ -288,7 +290,7 @@ class Library:
             terms = _on_the_picture(terms, region, focus)
         names = encoder if encoder is None or isinstance(encoder, str) else _names(encoder)
         return self._answer(
-            Query(tuple(terms), where, names, k, min_score, include_self, diverse, offset, cursor)
+            Query(tuple(terms), where, names, k, min_score, include_self, diverse, offset, cursor, look or ())
         )
 
     def _answer(self, query: Query) -> Hits:
@@ -412,6 +414,8 @@ class Library:
     def _spaces(self, query: Query) -> list[Space]:
         """The spaces to search: those that are named, else the library's first, and for words the first that
         reads them. Raises LibraryMismatch."""
+        if query.looks:
+            return self._ways(query)
         if query.encoders:
             cards = [self._card(name) for name in query.encoders]
         elif all(term.kind == "text" for term in query.terms):
@@ -421,6 +425,34 @@ class Library:
             if any(term.kind == "text" for term in query.terms) and not catalog.reads_words(cards[0]):
                 cards = [*cards, *filter(None, [self._reads_words()])]
         return [self._space(card) for card in {card.space: card for card in cards}.values()]
+
+    def _ways(self, query: Query) -> list[Space]:
+        """The spaces of the ways of looking alike, and after them that of words where there are some.
+        Raises QueryError, LibraryMismatch."""
+        if all(term.kind == "text" for term in query.terms):
+            raise QueryError("look weighs how pictures look alike, but the query has no picture")
+        cards = {name: self._way(name) for name, _ in query.looks}
+        if len({card.space for card in cards.values()}) < len(cards):
+            raise QueryError(f"look names one space twice: {', '.join(cards)}")
+        ways = [self._space(card) for card in cards.values()]
+        if any(term.kind == "text" for term in query.terms):
+            ways.append(self._space(self._reads_words() or self._card(None)))
+        return ways
+
+    def _way(self, name: str) -> Card:
+        """The card of a way of looking alike. Raises QueryError, LibraryMismatch."""
+        if name == THING:
+            return self._card(None)
+        known = self.store.cards().values()
+        if not any(catalog.answers_to(card, name) for card in known):
+            if name in WAYS:
+                raise LibraryMismatch(
+                    f"the library {self.path} does not know the {name} of its pictures yet; to add it, run "
+                    "findalike index on the folders again"
+                )
+            names = dict.fromkeys((*WAYS, *(card.name for card in known)))
+            raise QueryError(f"look names {name!r}, which is no way of looking alike: {', '.join(names)}")
+        return self._card(name)
 
     def _reads_words(self) -> Card | None:
         """The library's first card with a side for texts."""

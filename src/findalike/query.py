@@ -127,8 +127,8 @@ class Query:
     of them, which are fused, or None for the library's own choice; `include_self` keeps the asset that a
     term is. `diverse`, in 0..1, is how much a hit that looks like one before it gives way to others.
     `offset` hits are passed over, up to 10,000 with `k`; `cursor`, that of an earlier answer to this query,
-    goes on where it ended instead. `look` weighs ways of looking alike, such as `{"thing": 1, "colour": 0.5}`,
-    and takes the place of `encoder`. Raises QueryError.
+    goes on where it ended instead. `look` weighs ways of looking alike, such as
+    `{"thing": 1, "colour": 0.5}`, and takes the place of `encoder`. Raises QueryError.
     """
 
     terms: tuple[Term, ...] = ()

@@ -19,7 +19,7 @@ from findalike.cli.options import console, json_option, library_option, say, say
 from findalike.errors import QueryError
 from findalike.library import Library
 from findalike.present import caption, records
-from findalike.query import Query, Term, from_json, parse_region, to_json
+from findalike.query import Query, Term, from_json, parse_look, parse_region, to_json
 from findalike.search import Hits
 from findalike.tagging import unknown_tags
 
@@ -73,6 +73,10 @@ Examples:
     "--encoder", "-e", "encoders", multiple=True, metavar="NAME",
     help="The space to search in; several are fused. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--look", metavar="WAY=W,...",
+    help="What counts in looking alike, such as thing=1,colour=0.5; also layout, and encoders by name.",
+)  # fmt: skip
 @click.option("--offset", type=int, default=0, metavar="N", help="Pass over so many hits.")
 @click.option("--cursor", metavar="C", help="Go on after the page that said so.")
 @click.option("--query", "query_file", metavar="FILE", help="A query in JSON; - is the standard input.")
@@ -120,13 +124,16 @@ def search(
 def _query(
     library: Library, terms: Sequence[str], k: int, minus: Sequence[str], where: str | None, min_score: float,
     region: str | None, focus: str | None, diverse: float, encoders: tuple[str, ...], offset: int,
-    cursor: str | None, include_self: bool,
+    cursor: str | None, include_self: bool, look: str | None,
 ) -> Query:  # fmt: skip
     parsed = [_term(library, term) for term in terms]
     if region is not None or focus is not None:
         parsed = _marked(library, parsed, region, focus)
     parsed += _away(library, minus)
-    return Query(tuple(parsed), where, _names(encoders), k, min_score, include_self, diverse, offset, cursor)
+    looks = () if look is None else parse_look(look)
+    return Query(
+        tuple(parsed), where, _names(encoders), k, min_score, include_self, diverse, offset, cursor, looks
+    )
 
 
 def _away(library: Library, minus: Sequence[str]) -> list[Term]:
@@ -167,7 +174,9 @@ def _changed(library: Library, query: Query, context: click.Context) -> Query:
     given = context.params
     changes: dict[str, Any] = {name: given[name] for name in IN_A_QUERY if _is_given(context, name)}
     if given["encoders"]:
-        changes["encoder"] = _names(given["encoders"])
+        changes |= {"encoder": _names(given["encoders"]), "look": ()}
+    if given["look"] is not None:
+        changes |= {"encoder": None, "look": parse_look(given["look"])}
     if changes.keys() & {"offset", "cursor"}:
         changes = {"offset": 0, "cursor": None} | changes
     terms = [_term(library, term) for term in given["terms"]]

@@ -19,6 +19,7 @@ from findalike.rank import diversified, fused
 from findalike.search import cursor
 from findalike.search.cursor import Place
 from findalike.search.hits import Hits
+from findalike.search.looks import weighed
 from findalike.search.space import Candidate, Space
 from findalike.search.terms import Seen
 from findalike.search.texts import Texts
@@ -88,11 +89,26 @@ class Searcher:
     def _rankings(self, asked: _Asked, depth: int) -> list[list[Candidate]]:
         where, own = asked.where, asked.own
         pairs = list(zip(asked.spaces, asked.seen, strict=True))
+        passing = partial(self._passing, where)
+        if asked.query.looks:
+            return self._by_ways(asked, depth)
         if not asked.worded:
             return [space.by_looks(seen, depth, where, own) for space, seen in pairs]
-        passing = partial(self._passing, where)
         by_words = [space.by_words(seen, asked.shelf, depth, where, own, passing) for space, seen in pairs]
         return by_words + asked.texts.rankings(asked.query.terms, depth, where, own)
+
+    def _by_ways(self, asked: _Asked, depth: int) -> list[list[Candidate]]:
+        """Pictures weighed over their ways; words, which have none, are ranked apart: in the last space."""
+        where, own, weights = asked.where, asked.own, [weight for _, weight in asked.query.looks]
+        several = [[s for s in seen if s.term.kind != "text"] for seen in asked.seen]
+        ways = list(zip(asked.spaces, several, weights, strict=False))
+        ranking = weighed(ways, depth, where, own)
+        if not asked.worded:
+            return [ranking]
+        texts = [s for s in asked.seen[-1] if s.term.kind == "text"]
+        passing = partial(self._passing, where)
+        by_words = asked.spaces[-1].by_words(texts, asked.shelf, depth, where, own, passing)
+        return [ranking, by_words, *asked.texts.rankings(asked.query.terms, depth, where, own)]
 
     def _passing(self, where: Filter | None, ids: Sequence[str]) -> Mapping[str, Asset]:
         assets = self.store.get(ids) if ids else {}

@@ -7,7 +7,7 @@ words and evidence add up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import timing
+from findalike.distance import COSINE
 from findalike.encode import calibration
 from findalike.encode.base import TextEncoder, WordEncoder, unit
+from findalike.errors import QueryError
 from findalike.query import Filter
 from findalike.rank import adapted, best_parts, combine
 from findalike.search.terms import Looker, Seen
 from findalike.search.words import Shelf
-from findalike.store.base import Store
+from findalike.store.base import Store, similarities
 from findalike.types import Asset, Card, Match, Reason, Row, Vector, Vectors
 
 SAMPLE = 4_000
@@ -36,6 +38,9 @@ which the best of a million pictures has five."""
 
 CONCEPTS = "concepts"
 """The space that reasons of evidence name."""
+
+LEAST_SPREAD = 1e-3
+"""Of similarities; where they are all the same, none tells pictures apart."""
 
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
@@ -57,6 +62,26 @@ class Candidate:
     space: str
     reasons: tuple[Reason, ...]
     vote: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What a store is asked for, and how similar to it a picture is that is the query itself."""
+
+    vector: Vector
+    most: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """How alike a picture and the query are in one space: `value` is in standard deviations above the
+    pictures of the library, `score` in 0..1."""
+
+    row: Row
+    similarity: float
+    value: float
+    score: float
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,19 +115,43 @@ class Space:
     def by_looks(
         self, seen: Sequence[Seen], depth: int, where: Filter | None, own: frozenset[str]
     ) -> list[Candidate]:
-        """The pictures nearest to pictures."""
-        wanted = combine([s.vector for s in seen], [s.term.weight for s in seen])
-        vector = adapted(wanted, *self._ordinary())
-        most = float(vector @ wanted)  # of a picture that is the query itself
+        """The pictures nearest to pictures; none where nothing is seen in these."""
+        target = self._target(seen)
+        if target is None:
+            return []
         found = []
-        for match in self.nearest(vector, depth, where, own):
-            similarity = min(1.0, match.similarity / most)
+        for match in self.nearest(target.vector, depth, where, own):
+            similarity = min(1.0, match.similarity / target.most)
             score = calibration.score(self.card, similarity)
             reasons = tuple(self._looks(s, match.row) for s in seen)
             found.append(
                 Candidate(match.asset, match.row, similarity, score, similarity, self.card.space, reasons)
             )
         return found
+
+    def judged(self, seen: Sequence[Seen], asset_ids: Iterable[str]) -> dict[str, Judged]:
+        """How alike assets and pictures are, by id, of those that have rows in this space; none where
+        nothing is seen in the pictures."""
+        target = self._target(seen)
+        best: dict[str, tuple[float, Row]] = {}
+        if target is None:
+            return {}
+        ordinary = similarities(self.card, self._rows(), target.vector)
+        mean, spread = float(ordinary.mean()), max(float(ordinary.std()), LEAST_SPREAD)
+        for row in self.store.rows(self.card.space, asset_ids):
+            found = float(similarities(self.card, row.vector[None], target.vector)[0])
+            if row.asset_id not in best or best[row.asset_id][0] < found:
+                best[row.asset_id] = found, row
+        return {
+            asset_id: Judged(
+                row,
+                min(1.0, found / target.most),
+                (found - mean) / spread,
+                calibration.score(self.card, found / target.most),
+                tuple(self._looks(s, row) for s in seen),
+            )
+            for asset_id, (found, row) in best.items()
+        }
 
     def by_words(
         self,
@@ -160,7 +209,8 @@ class Space:
         """Candidates of these rows, by all terms; `evidence` is that of each term for each row."""
         if not rows:
             return []
-        vectors = unit(np.stack([row.vector for row in rows.values()]))
+        vectors = np.stack([row.vector for row in rows.values()])
+        vectors = unit(vectors) if self._directed else vectors
         verdicts = [self._verdict(s, vectors, told) for s, told in zip(seen, evidence, strict=True)]
         weights = np.array([s.term.weight for s in seen])
         value = weights @ np.stack([verdict.value for verdict in verdicts])
@@ -181,14 +231,25 @@ class Space:
 
     def _verdict(self, seen: Seen, vectors: Vectors, evidence: Vector) -> Verdict:
         if not _is_text(seen):
-            turned = self._turned(seen)
-            similarity = vectors @ turned / np.float32(turned @ unit(seen.vector))
+            similarity, value = self._alike(seen, vectors)
             scores = [calibration.score(self.card, float(each)) for each in similarity]
-            return Verdict(seen, similarity, evidence, vectors @ turned / LOOKS, np.array(scores))
+            return Verdict(seen, similarity, evidence, value, np.array(scores))
         similarity, value = self._meant(seen, vectors)
         value = value + np.float32(TESTIMONY) * evidence
         above, scores = (list(axis) for axis in zip(*WORDED, strict=True))
         return Verdict(seen, similarity, evidence, value, np.interp(value, above, scores))
+
+    def _alike(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
+        """How alike a picture and rows are, and how many standard deviations that is above chance."""
+        if not self._directed:
+            ordinary = similarities(self.card, self._rows(), seen.vector)
+            found = similarities(self.card, vectors, seen.vector)
+            return found, (found - ordinary.mean()) / max(float(ordinary.std()), LEAST_SPREAD)
+        turned = self._turned(seen)
+        most = max(
+            float(turned @ unit(seen.vector)), 1e-6
+        )  # a picture in which nothing is seen has no vector
+        return vectors @ turned / np.float32(most), vectors @ turned / np.float32(LOOKS)
 
     def _meant(self, seen: Seen, vectors: Vectors) -> tuple[Vector, Vector]:
         """How well a text fits rows, and how many standard deviations that is above chance."""
@@ -219,6 +280,9 @@ class Space:
 
     def _direction(self, seen: Sequence[Seen]) -> Vector:
         """Where the terms point together, each scaled to the same spread over the library."""
+        if not self._directed:
+            target = self._target([s for s in seen if not _is_text(s)])
+            return np.zeros(self.card.dim, np.float32) if target is None else target.vector
         total = np.zeros(self.card.dim, np.float64)
         for s in seen:
             if not _is_text(s):
@@ -231,14 +295,44 @@ class Space:
     def _turned(self, seen: Seen) -> Vector:
         """The vector of a picture, turned away from the ordinary where it is looked for."""
         vector = unit(seen.vector)
-        return adapted(vector, *self._ordinary()) if seen.term.weight > 0 else vector
+        turns = seen.term.weight > 0 and vector.any()
+        return self._adapted(vector) if turns else vector
+
+    def _adapted(self, vector: Vector) -> Vector:
+        """Sparse vectors stay so: the words that all pictures have weigh little in them already."""
+        return vector if self.card.dtype == "sparse" else adapted(vector, *self._ordinary())
+
+    @property
+    def _directed(self) -> bool:
+        """Whether vectors of this space count by their directions, and so add up."""
+        return self.card.metric == COSINE
+
+    def _target(self, seen: Sequence[Seen]) -> Target | None:
+        """What pictures ask a store for together. Raises QueryError."""
+        vectors, weights = [s.vector for s in seen], [s.term.weight for s in seen]
+        if not self._directed:
+            if min(weights, default=1) < 0:
+                raise QueryError(
+                    f"{self.card.name} compares by {self.card.metric}, which only looks for pictures; to "
+                    "look away from some, search in another space"
+                )
+            return Target(np.average(vectors, axis=0, weights=weights).astype(np.float32)) if seen else None
+        if not any(vector.any() for vector in vectors):
+            return None
+        wanted = combine(vectors, weights)
+        turned = self._adapted(wanted)
+        return Target(turned, float(turned @ wanted))
 
     def _best_rows(self, ids: Sequence[str], vector: Vector) -> dict[str, Row]:
-        rows = sorted(self.store.rows(self.card.space, ids), key=lambda row: float(row.vector @ vector))
-        return {row.asset_id: row for row in rows}
+        rows = self.store.rows(self.card.space, ids)
+        alike = {row.id: similarities(self.card, row.vector[None], vector)[0] for row in rows}
+        return {row.asset_id: row for row in sorted(rows, key=lambda row: alike[row.id])}
 
     def _looks(self, seen: Seen, row: Row) -> Reason:
-        similarity = float(unit(seen.vector) @ unit(row.vector))
+        if self._directed:
+            similarity = float(unit(seen.vector) @ unit(row.vector))
+        else:
+            similarity = float(similarities(self.card, row.vector[None], seen.vector)[0])
         return Reason(seen.term.label, self.card.space, similarity, seen.term.weight)
 
     def _rows(self) -> Vectors:

@@ -12,6 +12,7 @@ import numpy as np
 
 from findalike import decode, pixels, plugins, sources, timing
 from findalike import uri as uris
+from findalike.distance import COSINE
 from findalike.encode.base import Encoder, TextEncoder, encode, short_side
 from findalike.errors import LibraryMismatch, QueryError, ReadError
 from findalike.query import Term
@@ -62,16 +63,21 @@ class Looker:
             rows = self.store.rows(self.card.space, [asset.id])
             whole = [row for row in rows if row.origin.part == "whole"]
             if whole:
-                return Seen(term, whole[0].vector, asset)
+                return Seen(term, whole[0].vector, asset, note=self._blank(term, whole[0].vector))
         picture = self.picture(term, asset)
         if term.focus is None:
             with timing.stage("encode"):
                 vector = encode(self.encoder(), [self._part(picture, term.box)])[0]
-            return Seen(term, vector, asset, picture, term.box)
+            return Seen(term, vector, asset, picture, term.box, self._blank(term, vector))
         with timing.stage("encode"):
             vector, box, seen = self._focused(_cropped(picture, term.box), term.focus)
         lost = f"no {term.focus} is seen in {term.label}; what is most like one there was looked for"
         return Seen(term, vector, asset, picture, _within(box, term.box), "" if seen else lost)
+
+    def _blank(self, term: Term, vector: Vector) -> str:
+        """What is to be said of a picture that has nothing this space compares by."""
+        lost = self.card.metric == COSINE and not vector.any()
+        return f"{self.card.name} sees nothing in {term.label} to compare by" if lost else ""
 
     def _part(self, picture: Picture, box: Box | None) -> Picture:
         """The part in a box, with so much around it that the encoder, which looks at the central square of

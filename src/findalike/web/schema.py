@@ -14,8 +14,10 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 BoxEdges = Annotated[
     list[Share], Field(min_length=4, max_length=4, description="left, top, right, bottom in 0..1")
 ]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Looks = Annotated[dict[Line, Weight], Field(max_length=16)]
 AssetId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Value = bool | int | Number | str | None
@@ -55,6 +57,13 @@ class SearchIn(Asked):
         default=None, description="goes on where an answer to this query ended"
     )
     encoder: Line | list[Line] | None = None
+    look: (
+        Annotated[dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(max_length=16)] | None
+    ) = Field(
+        default=None,
+        description="what counts in looking alike: thing, colour, layout or encoders, and their weights",
+        examples=[{"thing": 1, "colour": 0.5}],
+    )
     include_self: bool = False
     diverse: Share = 0.0
 

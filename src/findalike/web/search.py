@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from findalike import query as asking
 from findalike import timing
 from findalike.errors import LibraryMissing, QueryError
+from findalike.look import WAYS, checked_look, parse_look
 from findalike.present.records import records
 from findalike.query import Term
 from findalike.search import Hits
@@ -88,12 +89,19 @@ async def search_by_address(
     min_score: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
     cursor: Annotated[str | None, Query(max_length=60_000)] = None,
     encoder: Annotated[list[Line] | None, Query()] = None,
+    look: Annotated[Line | None, Query(description="ways of looking alike: thing=1,colour=0.5")] = None,
 ) -> JSONResponse:
     terms = [TermIn(text=each) for each in text or ()]
     terms += [TermIn(id=each) for each in like or ()]
     terms += [TermIn(id=each, weight=-0.5) for each in unlike or ()]
     asked = SearchIn(
-        terms=terms, where=where, limit=limit, min_score=min_score, cursor=cursor, encoder=encoder or None
+        terms=terms,
+        where=where,
+        limit=limit,
+        min_score=min_score,
+        cursor=cursor,
+        encoder=encoder or None,
+        look=dict(parse_look(look)) if look else None,
     )
     return await _answered(request, asked, {})
 
@@ -158,7 +166,9 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
     read = _Terms(service, parts)
     terms = tuple(read.term(term, f"terms[{n}]") for n, term in enumerate(asked.terms))
     encoder = tuple(asked.encoder) if isinstance(asked.encoder, list) else asked.encoder
+    look = checked_look(asked.look)
     _check_encoders(service, (encoder,) if isinstance(encoder, str) else encoder or ())
+    _check_encoders(service, [name for name, _ in look if name not in WAYS])
     return asking.Query(
         terms,
         asked.where if asked.where or terms else EVERYTHING,
@@ -168,6 +178,7 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
         asked.include_self,
         asked.diverse,
         cursor=asked.cursor,
+        look=look,
     )
 
 
