@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 2_000
-FLIPS = 20_000
+FLIPS = 10_000
 LEVEL = 0.95
 _AT_ONCE = 4_000_000
 """Numbers held in memory at a time."""

@@ -85,10 +85,14 @@ def ranked(
     similarity: NDArray[np.floating], grades: NDArray[np.generic], excluded: NDArray[np.bool_]
 ) -> Ranks:
     """The ranks of what is relevant: `grades` above 0, and not excluded. All of shape (queries, gallery)."""
-    order = ordered(similarity, excluded)
-    sorted_grades = np.take_along_axis(np.where(excluded, 0, grades), order, axis=1)
-    query, place = np.nonzero(sorted_grades > 0)
-    return Ranks((~excluded).sum(axis=1), query, place + 1, sorted_grades[query, place].astype(np.float64))
+    return in_order(ordered(similarity, excluded), grades, excluded)
+
+
+def in_order(order: NDArray[np.int64], grades: NDArray[np.generic], excluded: NDArray[np.bool_]) -> Ranks:
+    """The same of the places of each query's pictures, best first."""
+    found = np.take_along_axis(np.where(excluded, 0, grades), order, axis=1)
+    query, place = np.nonzero(found > 0)
+    return Ranks((~excluded).sum(axis=1), query, place + 1, found[query, place].astype(np.float64))
 
 
 def precision(ranks: Ranks, k: int | None = None) -> PerQuery:

@@ -56,10 +56,10 @@ def matrix(metric: str, queries: Vectors, gallery: Vectors) -> Vectors:
 
 
 def as_searched(card: Card, queries: Vectors, gallery: Vectors, mean: Vector, count: int) -> Vectors:
-    """The similarities that hits of a search have: of a space of cosines, to the query turned away from the
-    `mean` of a library of `count` pictures, over what a picture equal to the query gets; else by the
+    """The similarities that hits of a search have: of a dense space of cosines, to the query turned away from
+    the `mean` of a library of `count` pictures, over what a picture equal to the query gets; else by the
     metric."""
-    if card.metric != distance.COSINE:
+    if card.metric != distance.COSINE or card.dtype == "sparse":
         return matrix(card.metric, queries, gallery)
     ours = unit(queries)
     turned = np.stack([adapted(query, mean, count) if query.any() else query for query in ours])

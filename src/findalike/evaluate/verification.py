@@ -8,7 +8,7 @@ one, each is a group of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,8 @@ class Threshold:
 @dataclass(frozen=True, slots=True)
 class Verification:
     """`equal_error` is the rate at which as large a share of the same pairs is missed as of the different
-    ones is taken. `accuracy` is at the best threshold of the other folds. `curve` has points of the false and
-    the true positive rate (ROC)."""
+    ones is taken. `right` says which pairs the best threshold of the other folds judges rightly, `accuracy`
+    is their share. `curve` has points of the false and the true positive rate (ROC)."""
 
     pairs: int
     same: int
@@ -61,6 +61,7 @@ class Verification:
     folds: int
     thresholds: tuple[Threshold, ...]
     curve: tuple[tuple[float, float], ...]
+    right: Flags = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +105,7 @@ def verify(pairs: Scored, precision: float, seed: int = 0) -> Verification:
         int(folds.max()) + 1,
         tuple(filter(None, thresholds)),
         curve(found),
+        right,
     )
 
 
