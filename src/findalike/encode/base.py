@@ -7,14 +7,14 @@ What every encoder would otherwise repeat (batches, the check of shape and finit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from findalike.errors import EncoderError
 from findalike.settings import Settings
-from findalike.types import Card, Picture, Vector, Vectors
+from findalike.types import Card, Picture, Row, Vector, Vectors
 
 
 class Encoder(Protocol):
@@ -33,6 +33,20 @@ class Classifier(Encoder, Protocol):
 
     def classify_batch(self, pictures: Sequence[Picture]) -> tuple[Vectors, Vectors]:
         """Vectors as of `encode_batch`, and probabilities of shape (len(pictures), classes)."""
+        ...
+
+
+@runtime_checkable
+class Derived(Encoder, Protocol):
+    """An encoder whose vectors can be made from those of another, without the pictures."""
+
+    @property
+    def base(self) -> Card:
+        """The card of that other one."""
+        ...
+
+    def derive(self, vectors: Vectors) -> Vectors:
+        """Vectors of shape (n, base.dim) to (n, card.dim)."""
         ...
 
 
@@ -85,14 +99,24 @@ def encode(encoder: Encoder, pictures: Sequence[Picture]) -> Vectors:
 
     Raises EncoderError when the encoder breaks its contract: wrong shape, or numbers that are not finite.
     """
-    card = encoder.card
     if not pictures:
-        return np.empty((0, card.dim), np.float32)
-    vectors = np.asarray(encoder.encode_batch(pictures), np.float32)
-    if vectors.shape != (len(pictures), card.dim):
-        raise EncoderError(
-            f"{card.space} gave an array of {vectors.shape}, not of {(len(pictures), card.dim)}"
-        )
+        return np.empty((0, encoder.card.dim), np.float32)
+    return _checked(encoder.card, encoder.encode_batch(pictures), len(pictures))
+
+
+def derived(encoder: Derived, rows: Sequence[Row]) -> list[Row]:
+    """The rows of an encoder's space, given those of its base. Raises EncoderError as `encode` does."""
+    if not rows:
+        return []
+    found = encoder.derive(np.stack([row.vector for row in rows]))
+    vectors = _checked(encoder.card, found, len(rows))
+    return [replace(row, vector=vector) for row, vector in zip(rows, vectors, strict=True)]
+
+
+def _checked(card: Card, found: Vectors, count: int) -> Vectors:
+    vectors = np.asarray(found, np.float32)
+    if vectors.shape != (count, card.dim):
+        raise EncoderError(f"{card.space} gave an array of {vectors.shape}, not of {(count, card.dim)}")
     if not np.isfinite(vectors).all():
         raise EncoderError(f"{card.space} gave numbers that are not finite")
     return unit(vectors) if card.metric == "cosine" else vectors

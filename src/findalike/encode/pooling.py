@@ -50,7 +50,8 @@ def r_mac(maps: Maps, levels: int = LEVELS) -> Vectors:
     """The sum of the unit vectors of the maxima over a grid of regions (R-MAC: Tolias et al. 2016)."""
     x = np.asarray(maps, np.float32)
     total = np.zeros(x.shape[:2], np.float32)
-    for top, left, side in regions(*x.shape[2:], levels):
+    height, width = x.shape[2:]
+    for top, left, side in regions(height, width, levels):
         strongest = x[:, :, top : top + side, left : left + side].max(axis=(2, 3))
         total += strongest / np.maximum(np.linalg.norm(strongest, axis=1, keepdims=True), _SHORT)
     return total

@@ -1,0 +1,181 @@
+"""Visual words learned on a library's pictures: k-means over their keypoints, and the spaces that are made
+with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from findalike import decode, plugins, sources
+from findalike.encode import learned, local
+from findalike.encode.base import short_side, unit
+from findalike.encode.local import Descriptors, Words
+from findalike.errors import ReadError, UsageError
+from findalike.learn.lesson import ROWS_AT_ONCE, Lesson, Watch, check_new, unseen
+from findalike.settings import Settings
+from findalike.store.base import Batch, Store, evenly
+from findalike.types import Asset, Card, Origin, Row, Vectors
+
+BOTH: Mapping[str, int] = {learned.BAG: 4_096, learned.VLAD: 64}
+"""The kinds of spaces, and how many words each has unless it is said."""
+
+MOST_PICTURES = 1_000
+MOST_KEYPOINTS = 100_000
+"""To learn from: 64 MB of descriptors, and a minute."""
+
+Described = dict[str, Descriptors]
+
+
+def make_vocabulary(
+    store: Store,
+    library: Path,
+    settings: Settings,
+    kind: str = "sift",
+    sizes: Mapping[str, int] = BOTH,
+    name: str | None = None,
+    most_pictures: int = MOST_PICTURES,
+    watch: Watch = unseen,
+) -> Lesson:
+    """Learn words of `kind` (sift or orb) and fill a space for each of `sizes`, by family. `library` is the
+    folder that keeps what was learned. Raises UsageError for what cannot be learned from, LibraryError,
+    ExtraMissing."""
+    _check(kind, sizes, most_pictures)
+    for family in sizes:
+        check_new(store, local.card(family, name or kind, kind, 1, 0))
+    clusters = plugins.on_use("sklearn.cluster", "findalike[classical]")
+    ids = sorted(asset_id for _, asset_id in store.listing())
+    seen: Described = {}
+    chosen = [ids[place] for place in evenly(len(ids), most_pictures)] if ids else []
+    for part in _described(store, chosen, kind, settings):
+        seen |= part
+        watch("learning", len(seen), len(chosen))
+    rows = _sampled(seen, kind)
+    encoders, notes = [], []
+    for family, size in sizes.items():
+        words = _clustered(clusters, rows, size)
+        if len(words) < size:
+            notes.append(f"Its keypoints make {len(words):,} different words, so {family} has no {size:,}.")
+        encoders.append(_saved(family, name or kind, kind, words, seen, library))
+    for encoder in encoders:
+        store.add_card(encoder.card)
+    encoded = _fill(store, encoders, ids, seen, settings, watch)
+    if encoded < len(ids):
+        notes.append(
+            f"{len(ids) - encoded:,} pictures could not be read and have no vectors there: findalike index "
+            "tries them again."
+        )
+    return Lesson(tuple(encoder.card for encoder in encoders), len(seen), encoded, tuple(notes))
+
+
+def _check(kind: str, sizes: Mapping[str, int], most_pictures: int) -> None:
+    if kind not in local.DIMS:
+        raise UsageError(f"no keypoints are named {kind!r}; there are {', '.join(local.DIMS)}")
+    for family, size in sizes.items():
+        if family not in BOTH:
+            raise UsageError(f"no kind of space is named {family!r}; there are {', '.join(BOTH)}")
+        if size < 1:
+            raise UsageError(f"{family} has {size} words, but it must have at least 1")
+    if most_pictures < 1:
+        raise UsageError(f"most_pictures is {most_pictures}, but it must be at least 1")
+
+
+def _sampled(seen: Described, kind: str) -> Vectors:
+    """Different keypoints, up to the most, as they are compared. Raises UsageError when there are none."""
+    every = [each for each in seen.values() if len(each)]
+    if not every:
+        raise UsageError(
+            f"the library's pictures ({len(seen):,}) have no {kind} keypoint among them, so there are no words to "
+            "learn: index pictures with some texture first"
+        )
+    flat = np.unique(np.concatenate(every), axis=0)
+    return local.compared(kind, flat[evenly(len(flat), MOST_KEYPOINTS)])
+
+
+def _clustered(clusters: object, rows: Vectors, size: int) -> Vectors:
+    """The centres of k-means (Sculley 2010, by batches), always from the same start; all rows where there are
+    no more of them."""
+    if len(rows) <= size:
+        return rows
+    means = clusters.MiniBatchKMeans(size, random_state=0, n_init=1, batch_size=max(4_096, size))  # type: ignore[attr-defined]
+    return np.asarray(means.fit(rows).cluster_centers_, np.float32)
+
+
+def _saved(family: str, name: str, kind: str, words: Vectors, seen: Described, library: Path) -> Words:
+    weights = None
+    if family == learned.BAG:
+        having = np.zeros(len(words), np.int64)
+        for descriptors in seen.values():
+            having[np.unique(local.assigned(local.compared(kind, descriptors), words))] += 1
+        weights = local.rarity(having, len(seen))
+    card = local.card(family, name, kind, len(words), len(seen))
+    return Words(learned.save(card, local.arrays(words, weights), library), words, weights)
+
+
+def _fill(
+    store: Store, encoders: Sequence[Words], ids: Sequence[str], seen: Described, settings: Settings,
+    watch: Watch,
+) -> int:  # fmt: skip
+    """Give every picture its rows in the spaces; returns how many could be read. Those of `seen` are not
+    looked at again."""
+    kind, done = encoders[0].card.preprocessing["local"], 0
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        part = ids[start : start + ROWS_AT_ONCE]
+        found = {i: seen[i] for i in part if i in seen}
+        for more in _described(store, [i for i in part if i not in seen], kind, settings):
+            found |= more
+            watch("encoding", done + len(found), len(ids))
+        store.write(Batch(rows={encoder.card.space: _rows(encoder, found) for encoder in encoders}))
+        done += len(found)
+        watch("encoding", done, len(ids))
+    return done
+
+
+def _rows(encoder: Words, found: Described) -> list[Row]:
+    return [Row(f"{i}:whole", Origin(i), unit(encoder.of(each))) for i, each in found.items()]
+
+
+# Pictures of a library
+
+_AT_ONCE = 64
+
+
+def _described(store: Store, ids: Sequence[str], kind: str, settings: Settings) -> Iterator[Described]:
+    """The keypoints of the pictures of these ids that can be read, some at a time."""
+    card = local.card(learned.BAG, kind, kind, 1, 0)
+    with ThreadPoolExecutor(settings.worker_count()) as pool:
+        for start in range(0, len(ids), _AT_ONCE):
+            reads = _reads(store, ids[start : start + _AT_ONCE])
+            looks = pool.map(lambda read: _look(read, kind, card, settings), reads.values())
+            yield {i: found for i, found in zip(reads, looks, strict=True) if found is not None}
+
+
+def _reads(store: Store, ids: Sequence[str]) -> dict[str, Callable[[], bytes]]:
+    """How to have the bytes of each: its file, or its thumbnail where that is gone."""
+    assets = store.get(ids)
+    gone = {i for i, asset in assets.items() if not sources.exists(asset.uri)}
+    small = store.thumbnails(gone) if gone else {}
+    reads: dict[str, Callable[[], bytes]] = {}
+    for i, asset in assets.items():
+        reads[i] = (lambda data: lambda: data)(small.get(i, b"")) if i in gone else _file(asset)
+    return reads
+
+
+def _file(asset: Asset) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with sources.open_asset(asset.uri) as file:
+            return file.read()
+
+    return read
+
+
+def _look(read: Callable[[], bytes], kind: str, card: Card, settings: Settings) -> Descriptors | None:
+    """The keypoints of one picture; None for one that cannot be read now."""
+    with suppress(ReadError, OSError):
+        side, budget = short_side([card]), settings.pixel_budget
+        picture = decode.decode(read(), Origin(""), short_side=side, budget=budget).picture
+        return local.described(kind, picture.pixels)
+    return None
