@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from findalike import decode
+from findalike import decode, palette
 from findalike.errors import FindalikeError
 from findalike.types import Bank, Concept, Evidence, Metadata, Origin, Picture, Pixels
-from findalike.words.appearance import APPEARANCE, COLOURS, light, named_colours, reduced
+from findalike.words.appearance import APPEARANCE, light, reduced
 from findalike.words.banks import CLASSES, MOST_TAGS, TAG_FROM, Observer, observed, ramp, tags_of
 from findalike.words.dates import DATES, FIRST_YEAR, LAST_YEAR
 from findalike.words.lexicon import CLASS_COUNT, Words, lexicon
@@ -171,14 +171,14 @@ def test_a_ramp_stays_between_0_and_1(low: float, high: float, value: float) -> 
     ],
 )
 def test_colours_have_the_names_people_give_them(name: str, rgb: tuple[int, int, int]) -> None:
-    (number,) = named_colours(np.array([rgb], np.uint8))
-    assert COLOURS[number].name == name
+    (number,) = palette.named(np.array([rgb], np.uint8))
+    assert palette.COLOURS[number].name == name
 
 
 def test_every_colour_is_named_by_some_pixels() -> None:
     axis = np.arange(0, 256, 15, np.uint8)
     grid = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
-    assert set(named_colours(grid).tolist()) == set(range(len(COLOURS)))
+    assert set(palette.named(grid).tolist()) == set(range(len(palette.COLOURS)))
 
 
 def test_a_thing_that_fills_a_quarter_is_of_its_colour_and_a_speck_is_not() -> None:

@@ -11,26 +11,13 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from findalike import palette
+from findalike.palette import COLOURS
 from findalike.types import Bank, Concept, Evidence, Metadata, Picture, Pixels
 from findalike.words.banks import ramp
 
 SIDE = 48
 
-COLOURS = (
-    Concept("red", ("red", "crimson", "scarlet", "reddish", "maroon")),
-    Concept("orange", ("orange",)),
-    Concept("yellow", ("yellow", "golden", "gold")),
-    Concept("green", ("green", "greenish")),
-    Concept("turquoise", ("turquoise", "cyan", "teal", "aqua")),
-    Concept("blue", ("blue", "navy blue", "bluish", "azure")),
-    Concept("purple", ("purple", "violet", "lilac", "lavender")),
-    Concept("pink", ("pink", "magenta", "fuchsia")),
-    Concept("brown", ("brown", "brownish")),
-    Concept("beige", ("beige", "cream", "tan", "sand-coloured", "sand-colored", "skin-coloured")),
-    Concept("black", ("black",)),
-    Concept("white", ("white",)),
-    Concept("grey", ("grey", "gray", "silver", "greyish", "grayish")),
-)
 _KINDS = (
     Concept("black and white", ("black and white", "monochrome", "greyscale", "grayscale", "b&w")),
     Concept("sepia", ("sepia",)),
@@ -110,8 +97,7 @@ def reduced(pixels: Pixels) -> Pixels:
 
 def colours(small: Pixels) -> dict[str, float]:
     """The weight of each colour that is seen, by the share of the picture that it covers."""
-    red, green, blue = (_planes(small) >> 3).astype(np.intp)
-    named = _colour_table().take((red << 10) | (green << 5) | blue)
+    named = palette.names_of_levels().take(palette.levels(small).ravel())
     shares = np.bincount(named, weights=_centre_weights(), minlength=len(COLOURS)).tolist()
     seen = zip(COLOURS, shares, strict=True)
     return {colour.name: _seen(colour.name, share) for colour, share in seen if share > SEEN[0]}
@@ -203,69 +189,6 @@ def _centre_weights() -> NDArray[np.float64]:
     weights = 1 + 10 * np.outer(along, along).ravel()
     result: NDArray[np.float64] = weights / weights.sum()
     return result
-
-
-@cache
-def _colour_table() -> NDArray[np.uint8]:
-    """The number of the colour's name for each RGB of five bits a channel, shape (32768,)."""
-    axis = np.arange(32) * 8 + 4
-    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    return named_colours(grid.astype(np.uint8))
-
-
-def named_colours(pixels: Pixels) -> NDArray[np.uint8]:
-    """The place in COLOURS of the name of each RGB colour, shape (n, 3) to (n,).
-
-    Names go by hue (HSV) where a colour has any, by lightness and chroma (CIE Lab) for what has little, for
-    what is dark (brown is a dark orange) and for what is pale (pink, beige).
-    """
-    hue = _hue(pixels)
-    lightness, chroma = _lightness_and_chroma(pixels)
-    warm = (hue < 42) | (hue >= 345)
-    rules = [
-        ("black", (lightness < 12) | ((lightness < 26) & (chroma < 14))),
-        ("white", (lightness >= 80) & (chroma < 9)),
-        ("grey", chroma < 9),
-        ("beige", (lightness >= 60) & (chroma < 32) & (hue >= 18) & (hue < 62)),
-        ("brown", (lightness < 60) & (chroma < 26) & (hue >= 10) & (hue < 62)),
-        ("pink", (lightness >= 62) & (chroma < 62) & ((hue < 18) | (hue >= 300))),
-        ("brown", (lightness < 54) & (hue >= 16) & (hue < 48)),
-        ("red", warm & ((hue < 15) | (hue >= 345))),
-        ("orange", warm),
-        ("yellow", hue < 68),
-        ("green", hue < 163),
-        ("turquoise", hue < 195),
-        ("blue", hue < 255),
-        ("purple", (hue < 292) | ((hue < 335) & (lightness < 45))),
-        ("pink", hue < 345),
-    ]
-    numbers = [_NUMBER[name] for name, _ in rules]
-    return np.select([rule for _, rule in rules], numbers, default=_NUMBER["grey"]).astype(np.uint8)
-
-
-def _hue(pixels: Pixels) -> NDArray[np.float64]:
-    """HSV hue in degrees, 0 to 360; 0 where there is none."""
-    red, green, blue = pixels.astype(np.float64).T
-    high, low = pixels.max(axis=1).astype(np.float64), pixels.min(axis=1)
-    span = np.maximum(high - low, 1)
-    hue = np.select(
-        [high == low, high == red, high == green],
-        [0.0, (green - blue) / span, 2 + (blue - red) / span],
-        4 + (red - green) / span,
-    )
-    degrees: NDArray[np.float64] = hue * 60 % 360
-    return degrees
-
-
-def _lightness_and_chroma(pixels: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """CIE Lab of sRGB colours (IEC 61966-2-1, white D65): L from 0 to 100, and the length of (a, b)."""
-    value = pixels / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    ratio = linear @ to_xyz.T / to_xyz.sum(axis=1)
-    root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
-    x, y, z = root.T
-    return 116 * y - 16, np.hypot(500 * (x - y), 200 * (y - z))
 
 
 def _places(length: int, count: int) -> NDArray[np.intp]:

@@ -1,0 +1,1 @@
+"""Descriptors that were thought out, not learned: colour, layout, gradients, texture, and hashes."""
