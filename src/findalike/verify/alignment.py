@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike.verify import geometry
-from findalike.verify.confidence import confidence
+from findalike.verify.confidence import confidence, evidence, support
 from findalike.verify.geometry import Points, Transform
 from findalike.verify.keypoints import Keypoints, mirrored, opencv
 from findalike.verify.matching import Matches, matched
@@ -45,9 +45,11 @@ class Alignment:
     `matches` are the numbers of the keypoints of `a` and of `b` that agree, shape (n, 2). `transform` takes
     pixels of `a`, or where `mirrored` those of its mirror image, to pixels of `b`: x, y, 1 by a matrix of
     shape (3, 3). `scale` and `rotation` (degrees, clockwise) are those at the middle of what agrees.
-    `overlap` is the part of `a` and the part of `b` that both show, each in 0..1, and `spread` how much of
-    it the matches cover. `tried` is the number of matches before any had to agree. `confidence` in 0..1 is
-    how sure it is that both show the same: see `docs/verify.md`.
+    `overlap` is the part of `a` and the part of `b` that both show, each in 0..1. `tried` is the number of
+    matches before any had to agree; `evidence`, from 0, the powers of ten by which so many agree more often
+    than by chance; `support`, in 0..1, how much of what is in the middle of `a`, or of `b` where that is
+    more, agrees. `confidence`, in 0..1, is how sure it is that both show the same thing: see
+    `docs/verify.md`.
     """
 
     matches: NDArray[np.int64]
@@ -55,9 +57,10 @@ class Alignment:
     scale: float
     rotation: float
     overlap: tuple[float, float]
-    spread: float
     tried: int
     mirrored: bool
+    evidence: float
+    support: float
     confidence: float
 
     def __len__(self) -> int:
@@ -83,17 +86,19 @@ def _aligned(a: Keypoints, b: Keypoints, is_mirrored: bool) -> Alignment | None:
     inside = found[agreeing]
     pixels = _in_pixels(transform, a, b)
     middle = geometry.jacobian(pixels, inside.a.mean(axis=0) * a.unit)
-    overlap, spread = _overlap(pixels, a, b, inside.b * b.unit)
+    surprise = evidence(_distinct(inside), _distinct(found))
+    agreed = max(_supported(a, inside.a), _supported(b, inside.b))
     return Alignment(
         inside.pairs,
         pixels,
         float(np.sqrt(np.linalg.det(middle))),
         float(np.degrees(np.arctan2(middle[1, 0] - middle[0, 1], middle[0, 0] + middle[1, 1]))),
-        overlap,
-        spread,
+        _overlap(pixels, a, b),
         len(found),
         is_mirrored,
-        confidence(_distinct(inside), _distinct(found), spread, max(overlap)),
+        surprise,
+        agreed,
+        confidence(surprise, agreed),
     )
 
 
@@ -182,16 +187,16 @@ def _in_pixels(transform: Transform, a: Keypoints, b: Keypoints) -> Transform:
     return np.diag([b.unit, b.unit, 1]) @ transform @ np.diag([1 / a.unit, 1 / a.unit, 1])
 
 
-def _overlap(
-    transform: Transform, a: Keypoints, b: Keypoints, points: Points
-) -> tuple[tuple[float, float], float]:
-    """The parts of `a` and `b` that both show, and how much of it the outline of the points covers."""
-    size_a, size_b = (a.width, a.height), (b.width, b.height)
-    outline = geometry.common(transform, size_a, size_b)
+def _supported(keypoints: Keypoints, chosen: Points) -> float:
+    middle = np.array((keypoints.width, keypoints.height)) / (2 * keypoints.unit)
+    return support(keypoints.points.astype(np.float64) / keypoints.unit, chosen, middle)
+
+
+def _overlap(transform: Transform, a: Keypoints, b: Keypoints) -> tuple[float, float]:
+    """The parts of `a` and of `b` that both show."""
+    outline = geometry.common(transform, (a.width, a.height), (b.width, b.height))
     if len(outline) < 3:
-        return (0.0, 0.0), 0.0
-    shared = geometry.area(outline)
-    back = geometry.area(geometry.applied(geometry.inverse(transform), outline))
-    hull = opencv().convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
-    parts = back / (a.width * a.height), shared / (b.width * b.height)
-    return (min(1.0, parts[0]), min(1.0, parts[1])), min(1.0, geometry.area(hull) / shared)
+        return 0.0, 0.0
+    back = geometry.applied(geometry.inverse(transform), outline)
+    part_a = geometry.area(back) / (a.width * a.height)
+    return min(1.0, part_a), min(1.0, geometry.area(outline) / (b.width * b.height))

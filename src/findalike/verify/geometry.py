@@ -30,8 +30,7 @@ def applied(transform: Transform, points: Points) -> Points:
 
 def inverse(transform: Transform) -> Transform:
     """The way back."""
-    back: Transform = np.linalg.inv(transform)
-    return back
+    return np.linalg.inv(transform).astype(np.float64)
 
 
 def similarity(a: Points, b: Points) -> Transform:
