@@ -17,11 +17,11 @@ from typing import Any, Literal, Self
 
 import filelock
 
-from findalike import decode, ingest, plugins, sources, tagging, timing
+from findalike import decode, ingest, learn, plugins, sources, tagging, timing
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
-from findalike.encode import catalog
+from findalike.encode import catalog, learned, whitening
 from findalike.encode.base import Encoder, TextEncoder
 from findalike.errors import (
     EncoderError,
@@ -34,6 +34,7 @@ from findalike.errors import (
     UsageError,
 )
 from findalike.ingest import Report, Watch
+from findalike.learn import Lesson
 from findalike.look import THING, WAYS
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
@@ -179,7 +180,8 @@ class Library:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
         cards = self.store.cards()
         if not names and (precision or not cards):
-            names = list(dict.fromkeys(map(catalog.reference, cards.values()))) or [self.settings.encoder]
+            given = (card for card in cards.values() if not learned.is_learned(card))
+            names = list(dict.fromkeys(map(catalog.reference, given))) or [self.settings.encoder]
         asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
         own = {space: asked.get(space) or self._installed(card) for space, card in cards.items()}
         return list({**own, **asked}.values())
@@ -256,6 +258,52 @@ class Library:
         """Compact the store, and build the index that its size calls for. Raises LibraryLocked."""
         with self._writing(wait):
             self.store.optimize(progress)
+
+    # Learning
+
+    def learn_whitening(
+        self,
+        encoder: str | None = None,
+        dim: int = whitening.DIM,
+        power: float = whitening.POWER,
+        name: str | None = None,
+        wait: float = 0,
+        watch: learn.Watch = learn.unseen,
+    ) -> Lesson:
+        """Learn the principal axes of an encoder's vectors, by default of the library's first, and add the
+        space `whitened:NAME` of at most `dim` numbers; no file is read. Each axis is divided by its variance
+        to `power`, 0 to 0.5. Raises UsageError, LibraryMismatch, LibraryLocked."""
+        folder = self._own_folder()
+        with self._writing(wait):
+            base = self._encoder(self._card(encoder))
+            return learn.whiten(self.store, base, folder, name, dim, power, watch)
+
+    def learn_vocabulary(
+        self,
+        local: str = "sift",
+        sizes: Mapping[str, int] = learn.BOTH,
+        name: str | None = None,
+        most_pictures: int = learn.MOST_PICTURES,
+        wait: float = 0,
+        watch: learn.Watch = learn.unseen,
+    ) -> Lesson:
+        """Learn words for the keypoints (`sift` or `orb`) of at most so many pictures, and add the spaces
+        `bow:NAME` and `vlad:NAME`, or the one that `sizes` gives a number of words. A picture whose file is
+        gone is seen as its thumbnail. Raises UsageError, LibraryMissing, LibraryLocked, ExtraMissing."""
+        folder = self._own_folder()
+        self._card(None)
+        with self._writing(wait):
+            return learn.make_vocabulary(
+                self.store, folder, self.settings, local, sizes, name, most_pictures, watch
+            )
+
+    def _own_folder(self) -> Path:
+        """Where the library keeps files of its own. Raises UsageError when it is in memory."""
+        if self.path == IN_MEMORY:
+            raise UsageError(
+                "a library in memory keeps no files, and what is learned is one; give it a folder"
+            )
+        return Path(self.path)
 
     # Asking
 
@@ -538,7 +586,7 @@ class Library:
         """The card of this installation for a space of the library, which must be the same in all that
         makes vectors. Raises LibraryMismatch."""
         try:
-            installed = catalog.installed(card)
+            installed = catalog.installed(learned.at_home(card, Path(self.path)))
         except (UsageError, EncoderError) as error:
             raise LibraryMismatch(
                 f"the library {self.path} was made with {card.space}, which is not installed here ({error})"

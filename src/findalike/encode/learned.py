@@ -126,10 +126,15 @@ def _absolute(place: str) -> Path:
     return Path(os.path.expanduser(place)).absolute()  # noqa: PTH111  (Path's raises for a user it lacks)
 
 
+def is_learned(card: Card) -> bool:
+    """Whether a card is of what was learned of a library."""
+    return _family(card) in COMMANDS
+
+
 def at_home(card: Card, library: Path) -> Card:
     """The card, its file taken from this library's own folder where it is there."""
     family, _, place = card.source.partition(":")
-    if family not in COMMANDS or not card.name.startswith(f"{family}:"):
+    if not is_learned(card):
         return card
     own = library / FOLDER / Path(place).name
     return replace(card, source=f"{family}:{own}") if own.is_file() else card

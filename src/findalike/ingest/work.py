@@ -14,7 +14,7 @@ from typing import Literal, cast
 import numpy as np
 
 from findalike import decode, regions, sources
-from findalike.encode.base import Classifier, Encoder, encode, short_side
+from findalike.encode.base import Classifier, Derived, Encoder, derived, encode, short_side
 from findalike.errors import EncoderError, ReadError
 from findalike.ingest.observe import Found
 from findalike.ingest.plan import Job, Known, Plan
@@ -196,6 +196,10 @@ class Worker:
     def _fill(self, space: str, waiting: Sequence[Done]) -> None:
         """Give each its row of the whole picture in a space, and those of its parts."""
         encoder, wholes = self._encoders[space], [done.picture for done in waiting if done.picture]
+        if isinstance(encoder, Derived) and all(encoder.base.space in done.rows for done in waiting):
+            for done in waiting:
+                done.rows[space] = derived(encoder, done.rows[encoder.base.space])
+            return
         if space == self._classifier and any(done.banks for done in waiting):
             vectors, probabilities = classified(cast(Classifier, encoder), wholes)
             for done, each in zip(waiting, probabilities, strict=True):

@@ -88,8 +88,8 @@ def _sampled(seen: Described, kind: str) -> Vectors:
     every = [each for each in seen.values() if len(each)]
     if not every:
         raise UsageError(
-            f"the library's pictures ({len(seen):,}) have no {kind} keypoint among them, so there are no words to "
-            "learn: index pictures with some texture first"
+            f"none of the library's pictures ({len(seen):,}) has a keypoint of {kind}, so there are no words "
+            "to learn: index pictures with some texture first"
         )
     flat = np.unique(np.concatenate(every), axis=0)
     return local.compared(kind, flat[evenly(len(flat), MOST_KEYPOINTS)])
