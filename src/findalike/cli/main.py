@@ -30,6 +30,8 @@ COMMANDS = {
     "remove": ("manage", "Forget pictures; their files are never touched."),
     "optimize": ("manage", "Compact a library and build the index that its size calls for."),
     "encoders": ("manage", "List the encoders that are installed."),
+    "learn-whitening": ("learn", "Learn what varies among a library's pictures, and search by that."),
+    "learn-vocabulary": ("learn", "Learn visual words of a library's pictures: bags of words, and VLAD."),
     "demo": ("demo", "Index real photographs, search them, and show the result."),
     "completion": ("manage", "Print the completion script of a shell."),
 }
@@ -60,7 +62,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _ = COMMANDS[name]
-        command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), name)
+        command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), name.replace("-", "_"))
         return command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:

@@ -177,15 +177,21 @@ def encoders(as_json: bool) -> None:
         click.echo(f"{kind}  {words:5}  {card.licence:11} {card.source}")
     for family in plugins.names(catalog.FAMILIES):
         words = "words" if plugins.load(catalog.FAMILIES, family).load_text else ""
-        click.echo(f"{FAMILIES.get(family, family + ':PATH'):44} {words:5}  {_what(family)}")
+        click.echo(f"{FAMILIES.get(family, family + ':PATH'):46} {words:5}  {_what(family)}")
 
 
-FAMILIES = {"clip": "clip:FOLDER or clip:OWNER/NAME", "onnx": "onnx:FILE, onnx:FOLDER or onnx:OWNER/NAME"}
+FAMILIES = {
+    "bow": "bow:NAME, after findalike learn-vocabulary",
+    "clip": "clip:FOLDER or clip:OWNER/NAME",
+    "onnx": "onnx:FILE, onnx:FOLDER or onnx:OWNER/NAME",
+    "vlad": "vlad:NAME, after findalike learn-vocabulary",
+    "whitened": "whitened:NAME, after findalike learn-whitening",
+}
 
 
 def _what(family: str) -> str:
     """What the module of a family says of itself first."""
-    module = sys.modules[plugins.load(catalog.FAMILIES, family).card_of.__module__]
+    module = sys.modules[plugins.load(catalog.FAMILIES, family).load.__module__]
     return re.split(r"[:.]\s", " ".join((module.__doc__ or "").split()))[0]
 
 
