@@ -200,6 +200,21 @@ def test_an_address_asks_the_same(web: httpx.Client, oracle: findalike.Library, 
     assert names(answer.json()) == ["large.png"]
 
 
+def test_ways_of_looking_alike(web: httpx.Client, oracle: findalike.Library, ids: dict[str, str]) -> None:
+    known = ids["shape-01.png"]
+    look = {"thing": 1, "colour": 0.5}
+    expected = oracle.search(Query((Term(known, "asset"),), k=4, look=look))
+    same(asked(web, terms=[{"id": known}], limit=4, look=look), expected)
+    answer = web.get("/v1/search", params={"like": known, "limit": 4, "look": "thing=1,color=0.5"})
+    same(answer.json(), expected)
+    plain = oracle.search(Query((Term(known, "asset"),), k=4))
+    assert [hit.score for hit in plain] != [hit.score for hit in expected]
+    for wrong in ({"shape": 1}, {"colour": -1}, {"onnx:/etc/passwd": 1}, {"colour": 0}):
+        refused = web.post("/v1/search", json={"terms": [{"id": known}], "look": wrong})
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["code"] in ("query", "invalid")
+
+
 # What a hit tells
 
 

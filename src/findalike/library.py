@@ -184,7 +184,8 @@ class Library:
             names = list(dict.fromkeys(map(catalog.reference, given))) or [self.settings.encoder]
         asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
         own = {space: asked.get(space) or self._installed(card) for space, card in cards.items()}
-        return list({**own, **asked}.values())
+        beside = {card.space: card for card in map(catalog.find, catalog.BESIDE)}
+        return list({**own, **asked, **beside}.values())
 
     def _asked(self, name: str, precision: str | None = None) -> Card:
         """The card of a name, a space or a reference. One whose files were moved or renamed is still that of

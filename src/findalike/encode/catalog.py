@@ -14,8 +14,13 @@ from findalike.encode import calibration
 from findalike.encode import reference as references
 from findalike.encode.base import Encoder, Entry, TextEncoder
 from findalike.errors import EncoderError, UsageError
+from findalike.look import COLOUR, LAYOUT
 from findalike.settings import Settings
 from findalike.types import Card
+
+BESIDE = (COLOUR, LAYOUT)
+"""Encoders whose spaces every library has beside its own, so that searches can weigh them and near copies are
+found: they are small."""
 
 GROUP = "findalike.encoders"
 FAMILIES = "findalike.encoder_families"

@@ -10,6 +10,7 @@ export const EMPTY = Object.freeze({
   from: "",
   to: "",
   where: "",
+  look: {}, // way of looking alike: weight; empty as usual
   least: 0,
   open: null, // id of the picture in the detail view
   view: "", // "index" for the library
@@ -54,9 +55,11 @@ export function write(state) {
     values.forEach((value) => query.append("in", `${column}=${value}`));
   }
   for (const name of ["from", "to", "where", "open"]) if (state[name]) query.append(name, state[name]);
+  const ways = Object.entries(state.look).map(([way, weight]) => `${way}=${short(weight)}`);
+  if (ways.length) query.append("look", ways.join(","));
   if (state.least) query.append("least", short(state.least));
   // Signs that need no escape in a query, for addresses that can be read.
-  const asked = String(query).replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@").replace(/%28/g, "(").replace(/%29/g, ")");
+  const asked = String(query).replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@").replace(/%28/g, "(").replace(/%29/g, ")").replace(/%3D/g, "=");
   return `/${asked && `?${asked}`}${state.view && `#${state.view}`}`;
 }
 
@@ -75,6 +78,7 @@ export function read({ search, hash }) {
     from: readDay(query.get("from")),
     to: readDay(query.get("to")),
     where: query.get("where") ?? "",
+    look: readLook(query.get("look")),
     least: least > 0 && least <= 1 ? least : 0,
     open: query.get("open"),
     view: hash === "#index" ? "index" : "",
@@ -82,6 +86,12 @@ export function read({ search, hash }) {
 }
 
 const readDay = (text) => (/^\d{4}-\d\d-\d\d$/.test(text ?? "") ? text : "");
+
+function readLook(text) {
+  const pairs = (text ?? "").split(",").map((pair) => pair.split("="));
+  return Object.fromEntries(pairs.map(([way, weight]) => [way, Number(weight)])
+    .filter(([way, weight]) => ["thing", "colour", "layout"].includes(way) && weight > 0 && weight <= 1));
+}
 
 function readPicked(pairs) {
   const picked = {};

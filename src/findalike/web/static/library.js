@@ -5,7 +5,7 @@ import { channel } from "./dom.js";
 const changes = channel();
 
 export let library = {
-  name: "", path: "", pictures: 0, failures: 0, columns: {}, folders: [], range: null, version: "",
+  name: "", path: "", pictures: 0, failures: 0, columns: {}, spaces: [], folders: [], range: null, version: "",
   can: { write: false, index: false, upload: false, reveal: false },
   limits: { terms: 16, limit: 200, body: 33554432, urls: false },
 };

@@ -3,6 +3,7 @@ import { named, seen } from "./api.js";
 import { showTerm, termName } from "./chips.js";
 import { crop } from "./crop.js";
 import { $, button, fill, h, set, throttled } from "./dom.js";
+import { lookSliders } from "./look.js";
 import { stored } from "./pictures.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
@@ -55,7 +56,8 @@ function build(indexes) {
   }, { seen: true, class: "small reset", disabled: !term.box });
   fill(panel, h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes),
     h("div", { class: "crop-place" }, cropper.area),
-    h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term));
+    h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term),
+    lookSliders());
 }
 
 /** In the place of a picture that this browser cannot show, or does not have. */
@@ -63,7 +65,8 @@ async function unseen(index, term) {
   panel.hidden = !await stored(term.value);
   cropper = null;
   fill(panel, h("summary", {}, "Query picture"),
-    h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term));
+    h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term),
+    lookSliders());
 }
 
 function several(indexes) {

@@ -3,6 +3,7 @@ import { Problem, search as ask, seen } from "./api.js";
 import { channel } from "./dom.js";
 import { feedbackTerms } from "./feedback.js";
 import { library } from "./library.js";
+import { asked as looked } from "./look.js";
 import { stored } from "./pictures.js";
 import { hasPositive, state } from "./state.js";
 import { where } from "./where.js";
@@ -31,6 +32,7 @@ export function question() {
   terms.push(...feedbackTerms(library.limits.terms - terms.length, hasPositive()));
   const query = { terms, where: where(), limit: Math.min(PAGE, library.limits.limit) };
   if (terms.length && state.least) query.min_score = state.least;
+  if (state.terms.some(({ kind }) => kind !== "text") && looked()) query.look = looked();
   return query;
 }
 
