@@ -30,6 +30,7 @@ COMMANDS = {
     "remove": ("manage", "Forget pictures; their files are never touched."),
     "optimize": ("manage", "Compact a library and build the index that its size calls for."),
     "encoders": ("manage", "List the encoders that are installed."),
+    "eval": ("evaluate", "Judge how well pictures are found, where it is known which are alike."),
     "learn-whitening": ("learn", "Learn what varies among a library's pictures, and search by that."),
     "learn-vocabulary": ("learn", "Learn visual words of a library's pictures: bags of words, and VLAD."),
     "demo": ("demo", "Index real photographs, search them, and show the result."),

@@ -155,7 +155,7 @@ def evaluate(
     """
     options = options or Options()
     started = time.monotonic()
-    found: list[dict[Method, Result]] = [{} for _ in tasks]
+    found: list[dict[str, Result]] = [{} for _ in tasks]
     notes: dict[str, None] = {}
     skipped: dict[str, str] = {}
     cards = [method.card for method in methods]
@@ -173,11 +173,11 @@ def evaluate(
                 skipped[method.label] = why
                 continue
             for task, results in zip(tasks, found, strict=True):
-                results[method] = _result(task, method, space, encode_ms, options)
+                results[method.label] = _result(task, method, space, encode_ms, options)
     if len(skipped) == len(methods):
         raise UsageError(f"nothing can be compared: {'; '.join(dict.fromkeys(skipped.values()))}")
     evaluations = [
-        Evaluation(task, ordered := tuple(r[m] for m in methods if m in r), skipped,
+        Evaluation(task, ordered := tuple(r[m.label] for m in methods if m.label in r), skipped,
                    tuple(_comparisons(ordered, options.seed)), tuple(notes))
         for task, r in zip(tasks, found, strict=True)
     ]  # fmt: skip
@@ -241,7 +241,7 @@ def _ranked(task: Task, method: Method, space: Space) -> tuple[Ranks, Top, Score
         for row in range(-start % every, len(alike), every):
             there = ~excluded[row]
             group = np.full(int(there.sum()), start + row)
-            pairs.append(Scored(values[row][there], grades[row][there] > 0, group))
+            pairs.append(Scored(values[row][there], grades[row][there].astype(np.float64) > 0, group))
     top = Top(*(np.concatenate([getattr(t, name) for t in tops]) for name in Top.__slots__))
     scored = Scored(*(np.concatenate([getattr(p, name) for p in pairs]) for name in Scored.__slots__))
     return metrics.joined(ranks), top, scored, seconds
@@ -259,7 +259,7 @@ def _top(
     return Top(
         np.where(out, -1, task.gallery[best]),
         np.take_along_axis(values, best, axis=1),
-        np.take_along_axis(grades, best, axis=1) > 0,
+        np.take_along_axis(grades, best, axis=1).astype(np.float64) > 0,
     )
 
 

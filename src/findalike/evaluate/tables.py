@@ -86,8 +86,8 @@ def _csv(name: str, text: str) -> Table:
             _check_columns(name, columns)
         elif any(cell.strip() for cell in cells):
             if len(cells) != len(columns):
-                raise UsageError(f"{name}: line {reader.line_num} has {len(cells)} fields, and the first line "
-                                 f"names {len(columns)}")  # fmt: skip
+                counted = f"line {reader.line_num} has {len(cells)} fields"
+                raise UsageError(f"{name}: {counted}, and the first line names {len(columns)}")
             rows.append((reader.line_num, dict(zip(columns, map(str.strip, cells), strict=True))))
     return Table(name, columns, tuple(rows))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +66,8 @@ def leave_one_out(
     labelled = np.flatnonzero(codes >= 0)
     _check_varied(name, pictures, labels, labelled)
     counts = _counts(labels, labelled, pictures, copies)
-    return Task(name, LEAVE_ONE_OUT, pictures, labelled, labelled, labels, codes, copies=copies, counts=counts,
-                unknown=tuple(unknown))  # fmt: skip
+    return Task(name, LEAVE_ONE_OUT, pictures, labelled, labelled, labels, codes, copies=copies,
+                counts=counts, unknown=tuple(unknown))  # fmt: skip
 
 
 def query_gallery(
@@ -116,6 +116,11 @@ def of_pairs(name: str, pictures: Pictures, truth: Pairs) -> Task:
     return Task(name, PAIRS, pictures, none, none, pairs=truth, counts=counts, unknown=truth.unknown)
 
 
+def with_counts(task: Task, counts: Mapping[str, int]) -> Task:
+    """The task with further counts of what was left out."""
+    return replace(task, counts={**task.counts, **counts})
+
+
 def sides(column: str, values: Labels, wanted: str) -> list[bool | None]:
     """Who asks: pictures whose value is `wanted`; those with another are the gallery. Raises UsageError."""
     if wanted not in values:
@@ -143,8 +148,8 @@ def _check_varied(name: str, pictures: Pictures, labels: Labels, labelled: Place
             f"all {len(labelled):,} pictures have the same bytes, so there is nothing to tell apart"
         )
     if len(sizes) == 1:
-        raise UsageError(f"all {len(labelled):,} pictures have the {name} {next(iter(sizes))!r}: with one value "
-                         "every answer is right; name another column, or a folder of folders")  # fmt: skip
+        raise UsageError(f"all {len(labelled):,} pictures have the {name} {next(iter(sizes))!r}: with one "
+                         "value every answer is right; name another column, or folders")  # fmt: skip
     if max(sizes.values()) == 1:
         raise UsageError(f"every picture has a {name} of its own, so no query has anything to find; name a "
                          "column whose values repeat")  # fmt: skip
