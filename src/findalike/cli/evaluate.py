@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich import box
@@ -24,8 +26,8 @@ from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, library_option, say
 from findalike.encode import catalog
 from findalike.errors import LibraryMismatch, LibraryMissing, UsageError
+from findalike.evaluate import indexes, similarity, stored, tables, task, truth
 from findalike.evaluate import report as reports
-from findalike.evaluate import similarity, stored, tables, task, truth
 from findalike.evaluate.report import Table
 from findalike.evaluate.run import Method, Options, Report, Watch, evaluate
 from findalike.evaluate.task import Task
@@ -297,19 +299,22 @@ def _progress() -> Iterator[Watch]:
 
 def _print(report: Report, to_stdout: bool) -> None:
     """Tables on a terminal, tab-separated lines elsewhere; sentences go to stderr."""
-    out = console(stderr=not to_stdout)
-    on_terminal = (sys.stdout if to_stdout else sys.stderr).isatty()
     for evaluation in report.evaluations:
         say(f"{printable(reports.heading(evaluation.task))}")
         for table in reports.tables(evaluation):
-            if on_terminal:
-                out.print(_grid(table))
-            elif to_stdout:
-                click.echo(_tabbed(table))
+            _print_table(table, to_stdout)
         for sentence in (*reports.recommendations(evaluation), *reports.remarks(evaluation)):
             say(f"- {printable(sentence)}")
-    if on_terminal:
+    if sys.stderr.isatty():
         say(f"Judged in {report.seconds:.1f} s. {' '.join(reports.EXPLAINED.split())}")
+
+
+def _print_table(table: Table, to_stdout: bool) -> None:
+    """On a terminal as a table, elsewhere in lines; on stderr where stdout is for JSON."""
+    if (sys.stdout if to_stdout else sys.stderr).isatty():
+        console(stderr=not to_stdout).print(_grid(table))
+    elif to_stdout:
+        click.echo(_tabbed(table))
 
 
 def _grid(table: Table) -> Grid:
@@ -330,11 +335,7 @@ def _write(
     report: Report, library: Library, json_file: str | None, markdown: str | None, plots: str | None,
     html: str | None,
 ) -> None:  # fmt: skip
-    record = json.dumps(reports.record(report), ensure_ascii=False, indent=1) + "\n"
-    if json_file == "-":
-        click.echo(record, nl=False)
-    elif json_file:
-        output.write(json_file, record.encode("utf-8", "replace"))
+    _write_json(reports.record(report), json_file)
     if markdown:
         output.write(markdown, reports.markdown(report).encode("utf-8", "replace"))
     if plots:
@@ -343,3 +344,52 @@ def _write(
     if html:
         pages = plugins.on_use("findalike.evaluate.page")
         output.write(html, pages.page(report, library.store.thumbnails).encode("utf-8", "replace"))
+
+
+def _write_json(record: dict[str, Any], to: str | None) -> None:
+    written = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
+    if to == "-":
+        click.echo(written, nl=False)
+    elif to:
+        output.write(to, written.encode("utf-8", "replace"))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  findalike bench-index
+  findalike bench-index --library holiday.library --encoder colour --plot recall.png"""
+)
+@library_option
+@click.option("--encoder", "-e", metavar="NAME", help="A space of the library; default: its first.")
+@click.option(
+    "-k", type=click.IntRange(1, 1000), default=10, show_default=True, help="Nearest rows asked for."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of which rows are held out as queries.")
+@click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
+@click.option("--plot", metavar="FILE", help="Draw recall against time, as .png, .svg or .pdf.")
+def bench_index(
+    library: str | None, encoder: str | None, k: int, seed: int, json_file: str | None, plot: str | None
+) -> None:
+    """Compare indexes on the stored vectors: how much of what is nearest each finds, how fast.
+
+    Exact search, HNSW, IVF, random-hyperplane LSH, Annoy where it is installed, and the library's own search.
+    A tenth of the rows, 200 at most, are held out as queries, and asked one at a time on one thread.
+    """
+    _check_outputs(json_file, None, None, None)
+    if plot:
+        plugins.on_use("matplotlib", "findalike[plots]")
+        output.check(plot)
+        if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
+            raise UsageError(f"{plot}: a plot ends in .png, .svg or .pdf")
+    with findalike.open(library, "r") as opened:
+        card = _cards(opened, [encoder] if encoder else [])[0]
+        with _progress() as watch:
+            found = indexes.compare(opened, card, k, seed, lambda kind: watch(0, 0, kind))
+    _print_table(indexes.table(found), json_file != "-")
+    for kind, why in found.skipped.items():
+        say(f"- {kind} was left out: {printable(why)}")
+    say(f"- {found.advice}")
+    _write_json(dataclasses.asdict(found), json_file)
+    if plot:
+        plugins.on_use("findalike.evaluate.plots").draw_indexes(found, Path(plot))

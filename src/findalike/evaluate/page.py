@@ -34,7 +34,7 @@ th { font-weight: 600; }
 .quiet { color: color-mix(in srgb, currentColor 72%, transparent); }
 .query { display: grid; grid-template-columns: minmax(7rem, 10rem) 1fr; gap: 1rem; margin: 1rem 0;
   padding-top: 1rem; border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
-.found { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .8rem .6rem;
+.found { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: .8rem .6rem;
   list-style: none; margin: 0; padding: 0; }
 figure { margin: 0; min-width: 0; }
 .shot { position: relative; aspect-ratio: 1; border-radius: 5px; overflow: hidden;
@@ -42,10 +42,15 @@ figure { margin: 0; min-width: 0; }
 .shot img { width: 100%; height: 100%; object-fit: contain; display: block; }
 .shot .mark { position: absolute; left: 0; bottom: 0; padding: 0 .45em; color: #fff; background: #1c1c20;
   font-size: .8rem; }
-.yes .shot { outline: 3px solid #1a7f37; } .yes .mark { background: #1a7f37; } .no .shot { outline: 2px dashed
-#b0303a; } .asked .shot { outline: 3px solid #2563eb; } .asked .mark { background: #2563eb; } figcaption {
-font-size: .8rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; margin-top: .35em; } @media
-(max-width: 40rem) { .query { grid-template-columns: 1fr; } .asked { max-width: 10rem; } }
+.yes .shot { outline: 3px solid #1a7f37; }
+.yes .mark { background: #1a7f37; }
+.no .shot { outline: 2px dashed #b0303a; }
+.asked .shot { outline: 3px solid #2563eb; }
+.asked .mark { background: #2563eb; }
+figcaption { font-size: .8rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  margin-top: .35em; }
+@media (max-width: 70rem) { .found { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
+@media (max-width: 40rem) { .query { grid-template-columns: 1fr; } .asked { max-width: 10rem; } }
 """
 
 

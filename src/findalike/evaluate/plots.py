@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from findalike.evaluate.indexes import Comparison
 from findalike.evaluate.metrics import LEVELS
 from findalike.evaluate.run import Evaluation, Report, Result
 from findalike.present import output
@@ -107,8 +108,13 @@ def _cost(evaluation: Evaluation) -> Figure | None:
             zorder=3,
             label=f"{result.method.label}, {result.cost.bytes:,.0f} bytes",
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    times = [result.cost.encode_ms or 0.0 for result in results]
+    if max(times) > 10 * min(times):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    else:
+        axes.set_xlim(0, max(times) * 1.1)
     _legend(made, axes, len(results))
     return made
 
@@ -143,7 +149,27 @@ def _roc(evaluation: Evaluation) -> Figure | None:
 def _legend(made: Figure, axes: Any, several: int) -> None:
     """Inside where there are few, below the drawing where it would hide what is drawn."""
     if several <= 4:
-        axes.legend(fontsize=8, framealpha=0.9)
-        return
-    made.set_size_inches(SIZE[0], SIZE[1] + 0.2 * several)
-    made.legend(loc="outside lower left", fontsize=8, ncols=1 if several < 12 else 2, frameon=False)
+        legend = axes.legend(fontsize=8, framealpha=0.9)
+    else:
+        made.set_size_inches(SIZE[0], SIZE[1] + 0.2 * several / (1 if several < 12 else 2))
+        columns = 1 if several < 12 else 2
+        legend = made.legend(loc="outside lower left", fontsize=8, ncols=columns, frameon=False)
+    for handle in legend.legend_handles:
+        if hasattr(handle, "set_sizes"):  # of an area that says something in the drawing alone
+            handle.set_sizes([36])
+
+
+def draw_indexes(found: Comparison, path: Path) -> None:
+    """Recall against the time of a query, a line for each kind of index, as a PNG or what the name says."""
+    title = f"{found.space}: {found.rows:,} rows, {found.queries:,} queries"
+    made, axes = figure(title, "median time of a query, ms", f"recall@{found.k}")
+    kinds = dict.fromkeys(point.kind for point in found.points)
+    for kind, (colour, mark) in zip(kinds, _styles(), strict=False):
+        points = sorted((p.query_ms, p.recall) for p in found.points if p.kind == kind)
+        times, recalls = zip(*points, strict=True)
+        axes.plot(times, recalls, color=colour, marker=mark, label=kind, linewidth=1.2)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(min(0.8, *(p.recall for p in found.points)) - 0.03, 1.02)
+    _legend(made, axes, 1)
+    _save(made, path)

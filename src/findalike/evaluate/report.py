@@ -89,8 +89,8 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
     if task.unknown:
         some = ", ".join(task.unknown[:3])
         more = ", …" if len(task.unknown) > 3 else ""
-        count = f"{len(task.unknown):,} {'file' if len(task.unknown) == 1 else 'files'}"
-        yield f"{count} of the truth not among the pictures, and left out: {some}{more}."
+        files = f"{len(task.unknown):,} {'file' if len(task.unknown) == 1 else 'files'}"
+        yield f"{files} of the truth not among the pictures, and left out: {some}{more}."
     for label, why in evaluation.skipped.items():
         yield f"{label} was left out: {why}."
     yield from (f"{note}." for note in evaluation.notes)
@@ -201,7 +201,7 @@ def _sliced(column: str, results: Sequence[Result]) -> Table:
     slices = results[0].slices[column]
     others = [{each.value: each for each in result.slices[column]} for result in results[1:4]]
     worst = f", the worst {WORST_VALUES} of {len(slices)}" if len(slices) > WORST_VALUES else ""
-    beside = [f"P@1 of {result.method.label}" for result in results[1:4]]
+    beside = [f"P@1 by {result.method.short}" for result in results[1:4]]
     rows = [
         (each.value, f"{each.queries:,}", *_slice_cells(each), *(_p1(other[each.value]) for other in others))
         for each in slices[:WORST_VALUES]
@@ -210,6 +210,8 @@ def _sliced(column: str, results: Sequence[Result]) -> Table:
 
 
 def _slice_cells(each: Slice) -> tuple[str, ...]:
+    if each.queries == 1:  # which no interval says anything of
+        return tuple(f"{each.means[name].value:.2f}" for name in ("precision@1", "map"))
     return tuple(_between(each.means[name]) for name in ("precision@1", "map"))
 
 

@@ -50,6 +50,11 @@ class Method:
         """The space, and the distance where it is not that of a search."""
         return self.card.space if self.distance == AS_SEARCHED else f"{self.card.space}, {self.distance}"
 
+    @property
+    def short(self) -> str:
+        """The encoder's name in place of the space."""
+        return self.card.name if self.distance == AS_SEARCHED else f"{self.card.name}, {self.distance}"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
