@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from findalike.encode import onnx, pooling
+from findalike import pixels, settings
+from findalike.encode import catalog, onnx, pooled, pooling
+from findalike.encode.base import encode, short_side
 from findalike.encode.pooling import Maps, regions
+from findalike.types import Origin, Picture, Pixels
 
 
 def maps(count: int = 3, channels: int = 5, height: int = 7, width: int = 9, seed: int = 0) -> Maps:
@@ -107,3 +110,104 @@ def test_models_of_the_user_are_pooled_by_the_same_functions(name: str) -> None:
     if name != "r-mac":
         tokens = x.reshape(3, 5, -1).transpose(0, 2, 1)
         np.testing.assert_allclose(onnx.pooled(tokens, name, "NCHW"), expected, rtol=1e-5)
+
+
+# Encoders
+
+
+def photograph(height: int = 300, width: int = 400, seed: int = 3) -> Pixels:
+    """Blocks of colour, which are not alike everywhere."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
+    return np.kron(coarse, np.ones((height // 10 + 1, width // 12 + 1, 1), np.uint8))[:height, :width]
+
+
+def vector(name: str, shown: Pixels) -> np.ndarray:
+    card = catalog.find(name, "int8")
+    picture = Picture(shown, Origin("x"), shown.shape[1], shown.shape[0])
+    return encode(catalog.load(card, settings.load()), [picture])[0]
+
+
+def features(name: str, seen: Pixels) -> Maps:
+    network = catalog.load(catalog.find(name, "int8"), settings.load())
+    maps: Maps = network.look(seen[np.newaxis], ["features"])[0]  # type: ignore[attr-defined]
+    return maps
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x)
+
+
+@pytest.mark.parametrize("name", ["max", "gem", "r-mac"])
+def test_an_encoder_pools_what_the_network_sees_of_the_centre(name: str) -> None:
+    shown = photograph()
+    maps = features("efficientnet-lite0", pixels.square(shown, 224, 0.875))
+    assert maps.shape == (1, 1280, 7, 7)
+    expected = unit(pooling.POOLINGS[name](maps)[0])
+    np.testing.assert_allclose(vector(f"efficientnet-lite0-{name}", shown), expected, atol=1e-6)
+
+
+def test_several_scales_are_averaged_as_unit_vectors() -> None:
+    shown, total = photograph(), np.zeros(1280)
+    for side in (160, 224, 320):
+        maps = features("efficientnet-lite0", pixels.square(shown, side, 0.875))
+        assert maps.shape[2:] == (side // 32, side // 32)
+        total += unit(pooling.r_mac(maps)[0])
+    found = vector("efficientnet-lite0-r-mac-multiscale", shown)
+    np.testing.assert_allclose(found, unit(total), atol=1e-6)
+
+
+def test_two_networks_are_joined_in_equal_parts() -> None:
+    shown = photograph()
+    found = vector("efficientnet-joined", shown)
+    for part, name in zip((found[:1280], found[1280:]), ("lite0", "lite2"), strict=True):
+        expected = vector(f"efficientnet-{name}", shown) / math.sqrt(2)
+        np.testing.assert_allclose(part, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "height", "width", "size"),
+    [
+        (pooled.CENTRE, 224, 300, 400, (224, 224)),
+        (pooled.SHORT, 256, 300, 400, (256, 341)),
+        (pooled.SHORT, 256, 400, 300, (341, 256)),
+        (pooled.SHORT, 256, 100, 2000, (256, 768)),
+        (pooled.LONG, 448, 300, 400, (336, 448)),
+        (pooled.LONG, 448, 2000, 10, (96, 32)),
+        (pooled.LONG, 448, 1, 1, (448, 448)),
+    ],
+)
+def test_of_a_whole_picture_nothing_is_cut_or_filled(
+    kind: str, side: int, height: int, width: int, size: tuple[int, int]
+) -> None:
+    blue = np.zeros((height, width, 3), np.uint8)
+    blue[..., 2] = 200
+    seen = pooled.view(blue, kind, side, 0.875)
+    assert seen.shape == (*size, 3)
+    assert (seen == (0, 0, 200)).all()
+    if kind != pooled.CENTRE and height > 100 < width:
+        halves = blue.copy()
+        halves[:, : width // 2] = (255, 0, 0)
+        ends = pooled.view(halves, kind, side, 0.875)[:, [0, -1]]
+        assert (ends[:, 0] == (255, 0, 0)).all()
+        assert (ends[:, 1] == (0, 0, 200)).all()
+
+
+def test_the_decoder_is_asked_for_pixels_enough() -> None:
+    wanted = {
+        "efficientnet-lite0-max": 256,
+        "efficientnet-lite0-gem-whole": 256,
+        "efficientnet-lite0-r-mac-whole": 448,
+        "efficientnet-lite0-r-mac-multiscale": round(320 / 0.875),
+        "efficientnet-joined": round(260 / 0.875),
+    }
+    for name, side in wanted.items():
+        assert short_side([catalog.find(name)]) == side, name
+
+
+def test_each_precision_is_a_space_of_its_own() -> None:
+    for name in ("efficientnet-lite0-r-mac", "efficientnet-joined-r-mac"):
+        exact, quick = (catalog.find(name, precision) for precision in ("float32", "int8"))
+        assert exact.space != quick.space
+        assert [space.rpartition("-")[2] for space in exact.preprocessing["networks"]] == (
+            ["float32"] * len(exact.preprocessing["networks"])
+        )
