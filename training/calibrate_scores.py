@@ -1,10 +1,11 @@
 """Calibrate scores: from the similarity of each space to a score whose bands mean the same in every space.
 
-    python training/calibrate_scores.py FOLDER [--pictures 3000]
+    python training/calibrate_scores.py FOLDER [--encoder NAME]... [--pictures 3000]
 
 FOLDER holds photographs and a `labels.csv` with columns path, caption_1, … as `captions-train` (Flickr8k)
-does. Writes `src/findalike/encode/data/calibration.json` and prints what it saw. A band begins at the
-similarity (the cosine to the adapted query, see `rank.adapted`) where
+does. Writes `src/findalike/encode/data/calibration.json`, or the spaces of the encoders that are named anew
+into it, and prints what it saw. A band begins at the similarity (for cosine that to the adapted query, see
+`rank.adapted`) where
 
     loosely related   1 pair in 1,000 of any two photographs is as close
     similar           1 in 2 of the pairs as close share words in what people wrote below them
@@ -13,6 +14,9 @@ similarity (the cosine to the adapted query, see `rank.adapted`) where
     near copy         1 pair in 1,000,000 of different photographs is as close
     same picture      all but 1 in 20 of the copies that were only compressed (JPEG 70 and up) or enlarged are
                       as close
+
+In a space that knows nothing of what is shown, such as one of colours, no similarity makes shared words that
+likely. There the two bands in between begin where 1 pair in 10,000 and 1 in 100,000 is as close.
 
 Beside it stands how many of the edited copies (cropped, framed, greyed, …) each band would hold.
 """
@@ -32,13 +36,14 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from rich.progress import track
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from findalike import decode, settings
+from findalike import decode, distance, settings
 from findalike.encode import calibration, catalog
 from findalike.encode.base import Encoder, encode, short_side
 from findalike.rank import adapted
-from findalike.types import Origin
+from findalike.types import Card, Origin
 
 OUT = Path(__file__).parents[1] / "src/findalike/encode/data/calibration.json"
+CALIBRATED = ("efficientnet-lite0", "efficientnet-lite2", "colour", "layout")
 SHARE_WORDS = 0.2
 COPIED = 300
 
@@ -103,6 +108,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--encoder", action="append", help="default: those that findalike calibrates")
     parser.add_argument("--pictures", type=int, default=3000)
     arguments = parser.parse_args()
     with (arguments.folder / "labels.csv").open(encoding="utf-8") as file:
@@ -111,8 +117,9 @@ def main() -> None:
     paths = [arguments.folder / row["path"] for row in labels]
     captions = [" ".join(text for name, text in row.items() if name.startswith("caption_")) for row in labels]
     shared = shared_words(captions)
-    points = {}
-    for card in catalog.cards():
+    names = arguments.encoder or CALIBRATED
+    points = json.loads(OUT.read_text("utf-8")) if arguments.encoder else {}
+    for card in [card for name in names for card in catalog.cards() if name in (card.name, card.space)]:
         encoder = catalog.load(card, settings.default())
         points[card.space] = calibrated(encoder, paths, shared)
         OUT.write_text(json.dumps(points, indent=1) + "\n", "utf-8")
@@ -130,18 +137,18 @@ def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32])
     vectors = encoded(encoder, [path.read_bytes() for path in paths], card.space)
     mean = vectors.mean(axis=0)
     pairs = np.triu_indices(len(vectors), 1)
-    cosines = similarities(vectors, vectors, mean)[pairs]
+    cosines = similarities(card, vectors, vectors, mean)[pairs]
     copies = {}
     for name, edit in {**SAME, **EDITED}.items():
         copies[name] = similarities_of_copies(encoder, paths, vectors, mean, name, edit)
     like = shared[pairs] > SHARE_WORDS
     thresholds = [
         float(np.quantile(cosines, 0.999)),
-        share_reaches(cosines, like, 0.5),
-        share_reaches(cosines, like, 0.8),
+        *(similarities_of_shared_words(cosines, like) or np.quantile(cosines, [1 - 1e-4, 1 - 1e-5]).tolist()),
         float(np.quantile(cosines, 1 - 1e-6)),
         float(np.quantile(np.concatenate([copies[name] for name in SAME]), 0.05)),
     ]
+    thresholds = in_order(thresholds)
     names = [name for _, name in reversed(calibration.BANDS[:-1])]
     print(
         f"\n{card.space}: "
@@ -154,26 +161,46 @@ def calibrated(encoder: Encoder, paths: list[Path], shared: NDArray[np.float32])
         shares = ", ".join(f"{bands.count(b):4d} {b}" for _, b in calibration.BANDS[:4])
         low, middle = np.quantile(found, [0.05, 0.5])
         print(f"  {name:15} similarity p5 {low:.3f} p50 {middle:.3f}: {shares} of {len(found)}")
-    if sorted(thresholds) != thresholds:
+    if sorted(set(thresholds)) != thresholds:
         raise SystemExit("the bands of this space are not in order")
     knots = [(0.0, 0.0), *zip(thresholds, least, strict=True), (1.0, 1.0)]
     return [(round(cosine, 4), score) for cosine, score in knots]
 
 
-def share_reaches(cosines: NDArray[np.float32], like: NDArray[np.bool_], share: float) -> float:
+def similarities_of_shared_words(
+    cosines: NDArray[np.float32], like: NDArray[np.bool_]
+) -> tuple[float, float] | None:
+    """From where on every other and four in five of the pairs are alike; None where no step has so many."""
+    half, most = share_reaches(cosines, like, 0.5), share_reaches(cosines, like, 0.8)
+    return (half, most) if half and most else None
+
+
+def share_reaches(cosines: NDArray[np.float32], like: NDArray[np.bool_], share: float) -> float | None:
     """The cosine from which on at least this share of the pairs in a small step are alike."""
     edges = np.arange(0.3, 0.95, 0.01)
     for low in edges:
         inside = (cosines >= low) & (cosines < low + 0.05)
         if inside.sum() >= 20 and like[inside].mean() >= share:
             return float(low + 0.025)
-    raise SystemExit(f"no cosine has {share:.0%} of its pairs alike")
+    return None
+
+
+def in_order(thresholds: list[float]) -> list[float]:
+    """The beginnings of the bands, each above the last. A space in which different pictures are as alike as
+    copies, as their colours often are, cannot tell the two upper bands from them: there they begin half and
+    three quarters of the way from very similar to 1, and say no more than that."""
+    if sorted(set(thresholds)) == thresholds:
+        return thresholds
+    room = 1 - thresholds[2]
+    return [*thresholds[:3], 1 - room / 2, 1 - room / 4]
 
 
 def similarities(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], mean: NDArray[np.float32]
+    card: Card, queries: NDArray[np.float32], vectors: NDArray[np.float32], mean: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """As a search computes them, shape (queries, vectors)."""
+    if card.metric != distance.COSINE:
+        return np.stack([distance.similarity(card.metric, vectors, query) for query in queries])
     turned = np.stack([adapted(query, mean, len(vectors)) for query in queries])
     own = (turned * queries).sum(axis=1, keepdims=True)
     found: NDArray[np.float32] = turned @ vectors.T / own
@@ -195,7 +222,7 @@ def similarities_of_copies(
         edit(Image.open(path).convert("RGB")).save(buffer, "PNG", compress_level=1)
         edited.append(buffer.getvalue())
     found: NDArray[np.float32] = similarities(
-        encoded(encoder, edited, name), vectors[::step], mean
+        encoder.card, encoded(encoder, edited, name), vectors[::step], mean
     ).diagonal()
     return found
 

@@ -59,26 +59,26 @@ def named(pixels: Pixels) -> NDArray[np.uint8]:
     Names go by hue (HSV) where a colour has any, by lightness and chroma (CIE Lab) for what has little, for
     what is dark (brown is a dark orange) and for what is pale (pink, beige).
     """
-    hue = _hue(pixels)
+    tint = hue(pixels)
     lightness, first, second = lab(pixels).T
     chroma = np.hypot(first, second)
-    warm = (hue < 42) | (hue >= 345)
+    warm = (tint < 42) | (tint >= 345)
     rules = [
         ("black", (lightness < 12) | ((lightness < 26) & (chroma < 14))),
         ("white", (lightness >= 80) & (chroma < 9)),
         ("grey", chroma < 9),
-        ("beige", (lightness >= 60) & (chroma < 32) & (hue >= 18) & (hue < 62)),
-        ("brown", (lightness < 60) & (chroma < 26) & (hue >= 10) & (hue < 62)),
-        ("pink", (lightness >= 62) & (chroma < 62) & ((hue < 18) | (hue >= 300))),
-        ("brown", (lightness < 54) & (hue >= 16) & (hue < 48)),
-        ("red", warm & ((hue < 15) | (hue >= 345))),
+        ("beige", (lightness >= 60) & (chroma < 32) & (tint >= 18) & (tint < 62)),
+        ("brown", (lightness < 60) & (chroma < 26) & (tint >= 10) & (tint < 62)),
+        ("pink", (lightness >= 62) & (chroma < 62) & ((tint < 18) | (tint >= 300))),
+        ("brown", (lightness < 54) & (tint >= 16) & (tint < 48)),
+        ("red", warm & ((tint < 15) | (tint >= 345))),
         ("orange", warm),
-        ("yellow", hue < 68),
-        ("green", hue < 163),
-        ("turquoise", hue < 195),
-        ("blue", hue < 255),
-        ("purple", (hue < 292) | ((hue < 335) & (lightness < 45))),
-        ("pink", hue < 345),
+        ("yellow", tint < 68),
+        ("green", tint < 163),
+        ("turquoise", tint < 195),
+        ("blue", tint < 255),
+        ("purple", (tint < 292) | ((tint < 335) & (lightness < 45))),
+        ("pink", tint < 345),
     ]
     numbers = [_NUMBER[name] for name, _ in rules]
     return np.select([rule for _, rule in rules], numbers, default=_NUMBER["grey"]).astype(np.uint8)
@@ -95,15 +95,15 @@ def lab(pixels: Pixels) -> NDArray[np.float64]:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
 
 
-def _hue(pixels: Pixels) -> NDArray[np.float64]:
+def hue(pixels: Pixels) -> NDArray[np.float64]:
     """HSV hue in degrees, 0 to 360; 0 where there is none."""
     red, green, blue = pixels.astype(np.float64).T
     high, low = pixels.max(axis=1).astype(np.float64), pixels.min(axis=1)
     span = np.maximum(high - low, 1)
-    hue = np.select(
+    sixths = np.select(
         [high == low, high == red, high == green],
         [0.0, (green - blue) / span, 2 + (blue - red) / span],
         4 + (red - green) / span,
     )
-    degrees: NDArray[np.float64] = hue * 60 % 360
+    degrees: NDArray[np.float64] = sixths * 60 % 360
     return degrees

@@ -15,6 +15,9 @@ from findalike.types import Card, Picture, Pixels, Vector, Vectors
 LICENCE = "Apache-2.0"
 """Of what is computed by findalike alone, without the weights of anyone else."""
 
+EXTRA = "findalike[classical]"
+"""What brings the libraries that some of these need."""
+
 Describe = Callable[[Pixels], Vector]
 
 
