@@ -266,6 +266,7 @@ def test_json_has_defaults():
         "offset": 0,
         "cursor": None,
         "look": None,
+        "verify": None,
     }
 
 

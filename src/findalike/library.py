@@ -323,29 +323,32 @@ class Library:
         offset: int = 0,
         cursor: str | None = None,
         look: Mapping[str, float] | None = None,
+        verify: str | None = None,
+        watch: Callable[[int, int], None] = lambda done, total: None,
     ) -> Hits:
         """The pictures that look like the given ones and fit the words, best first.
 
         `what` may be paths, words, bytes of a picture file, PIL images, arrays of shape (height, width, 3),
         asset ids, `Term`s, or one `Query`, which then says all; `text` is words whatever they look like.
         `region` (left, top, right, bottom in 0..1) is the part, and `focus` the thing, that counts of the one
-        picture given. `Query` says what the others mean. Raises QueryError, LibraryMismatch.
+        picture given. `Query` says what the others mean; `watch` is told how many of how many hits were
+        verified. Raises QueryError, LibraryMismatch.
         """
         if len(what) == 1 and isinstance(what[0], Query):
-            return self._answer(what[0])
+            return self._answer(what[0], watch)
         texts = _texts(text)
         terms = [self.term(each) for each in what] + [Term(each, "text") for each in texts]
         if region is not None or focus is not None:
             terms = _on_the_picture(terms, region, focus)
         names = encoder if encoder is None or isinstance(encoder, str) else _names(encoder)
-        return self._answer(
-            Query(tuple(terms), where, names, k, min_score, include_self, diverse, offset, cursor, look or ())
-        )
+        rest = (k, min_score, include_self, diverse, offset, cursor, look or (), verify)
+        return self._answer(Query(tuple(terms), where, names, *rest), watch)
 
-    def _answer(self, query: Query) -> Hits:
+    def _answer(self, query: Query, watch: Callable[[int, int], None]) -> Hits:
         query = replace(query, terms=tuple(self._there(term) for term in query.terms))
         with timing.stage("rank"):
-            return Searcher(self.store, self.settings, self._shelves).search(query, self._spaces(query))
+            searcher = Searcher(self.store, self.settings, self._shelves)
+            return searcher.search(query, self._spaces(query), watch)
 
     def _there(self, term: Term) -> Term:
         """The term; of a path where nothing is, the library's picture of that path. Raises QueryError."""

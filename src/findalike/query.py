@@ -38,6 +38,7 @@ from findalike.types import Box, Pixels, Vector
 __all__ = [
     "FACTS",
     "MAX_K",
+    "VERIFICATIONS",
     "And",
     "Compare",
     "Filter",
@@ -64,6 +65,9 @@ __all__ = [
 ]
 
 TermKind = Literal["image", "asset", "text", "vector"]
+
+VERIFICATIONS = ("geometric", "ssim")
+"""The ways of comparing the best hits with the picture that is looked for."""
 
 MAX_K = 10_000
 """The most hits that one query may ask for."""
@@ -128,7 +132,8 @@ class Query:
     term is. `diverse`, in 0..1, is how much a hit that looks like one before it gives way to others.
     `offset` hits are passed over, up to 10,000 with `k`; `cursor`, that of an earlier answer to this query,
     goes on where it ended instead. `look` weighs ways of looking alike, such as
-    `{"thing": 1, "colour": 0.5}`, and takes the place of `encoder`. Raises QueryError.
+    `{"thing": 1, "colour": 0.5}`, and takes the place of `encoder`. `verify`, `geometric` or `ssim`, puts
+    first those of the best hits that are seen to show the same as a picture of the query. Raises QueryError.
     """
 
     terms: tuple[Term, ...] = ()
@@ -141,6 +146,7 @@ class Query:
     offset: int = 0
     cursor: str | None = None
     look: Look | Mapping[str, float] = ()
+    verify: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _checked_terms(self.terms))
@@ -171,6 +177,18 @@ class Query:
             )
         if self.cursor is not None and self.offset:
             raise QueryError("a cursor and an offset both say where to go on; give one of them")
+        if self.verify is not None:
+            self._check_verify()
+
+    def _check_verify(self) -> None:
+        if self.verify not in VERIFICATIONS:
+            raise QueryError(f"verify is {self.verify!r}, but it must be {' or '.join(VERIFICATIONS)}")
+        if not any(term.kind in ("image", "asset") and term.weight > 0 for term in self.terms):
+            raise QueryError("verify compares hits with a picture that is looked for, and there is none; "
+                             "give a picture, or leave verify out")  # fmt: skip
+        if self.diverse:
+            raise QueryError("verify puts pictures of the same thing first, and diverse lets them give way; "
+                             "give one of them")  # fmt: skip
 
     @property
     def encoders(self) -> tuple[str, ...]:

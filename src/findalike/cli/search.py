@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,18 @@ from findalike.cli.options import console, json_option, library_option, say, say
 from findalike.errors import QueryError
 from findalike.library import Library
 from findalike.present import caption, records
-from findalike.query import Query, Term, from_json, parse_look, parse_region, to_json
+from findalike.query import VERIFICATIONS, Query, Term, from_json, parse_look, parse_region, to_json
 from findalike.search import Hits
+from findalike.search.verified import Watch
 from findalike.tagging import unknown_tags
 
 DIVERSE = 0.3
 """How diverse hits are when nothing else is said: near copies give way, and the best stays first."""
 
-IN_A_QUERY = ("where", "k", "min_score", "include_self", "diverse", "offset", "cursor")
+PATIENCE = 1.0
+"""Seconds after which a bar shows that something goes on."""
+
+IN_A_QUERY = ("where", "k", "min_score", "include_self", "diverse", "offset", "cursor", "verify")
 """Options that each stand for the field of the same name."""
 
 
@@ -68,6 +74,10 @@ Examples:
 @click.option(
     "--diverse", callback=_strength, is_flag=False, flag_value=str(DIVERSE), default="0", metavar="[D]",
     help=f"Hits that look alike give way to others: 0 to 1, {DIVERSE} when no number is given.",
+)  # fmt: skip
+@click.option(
+    "--verify", type=click.Choice(VERIFICATIONS),
+    help="Compare the best 50 hits with the picture: those that show the same come first.",
 )  # fmt: skip
 @click.option(
     "--encoder", "-e", "encoders", multiple=True, metavar="NAME",
@@ -114,7 +124,8 @@ def search(
         if show_query:
             click.echo(json.dumps(to_json(query), ensure_ascii=False, indent=1))
             return DONE
-        hits = opened.search(query)
+        with _comparing(query) as watch:
+            hits = opened.search(query, watch=watch)
         _write(hits, sheet, html)
         _show(hits, bool(sheet or html), as_json, jsonl, as_paths, null)
         _remark(hits, opened, _is_given(context, "offset") or _is_given(context, "cursor"))
@@ -124,16 +135,15 @@ def search(
 def _query(
     library: Library, terms: Sequence[str], k: int, minus: Sequence[str], where: str | None, min_score: float,
     region: str | None, focus: str | None, diverse: float, encoders: tuple[str, ...], offset: int,
-    cursor: str | None, include_self: bool, look: str | None,
+    cursor: str | None, include_self: bool, look: str | None, verify: str | None,
 ) -> Query:  # fmt: skip
     parsed = [_term(library, term) for term in terms]
     if region is not None or focus is not None:
         parsed = _marked(library, parsed, region, focus)
     parsed += _away(library, minus)
     looks = () if look is None else parse_look(look)
-    return Query(
-        tuple(parsed), where, _names(encoders), k, min_score, include_self, diverse, offset, cursor, looks
-    )
+    rest = (k, min_score, include_self, diverse, offset, cursor, looks, verify)
+    return Query(tuple(parsed), where, _names(encoders), *rest)
 
 
 def _away(library: Library, minus: Sequence[str]) -> list[Term]:
@@ -205,9 +215,32 @@ def _read(name: str) -> Query:
     return from_json(values)
 
 
+@contextmanager
+def _comparing(query: Query) -> Iterator[Watch]:
+    """A bar on a terminal while hits are verified, where that takes longer than a moment."""
+    if not query.verify:
+        yield lambda done, total: None
+        return
+    progress = plugins.on_use("rich.progress")
+    columns = (progress.TextColumn("Comparing"), progress.BarColumn(), progress.MofNCompleteColumn())
+    bar = progress.Progress(*columns, console=console(True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task("", total=None)
+    started = time.monotonic()
+
+    def watch(done: int, total: int) -> None:
+        if time.monotonic() - started > PATIENCE:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield watch
+    finally:
+        bar.stop()
+
+
 def _write(hits: Hits, sheet: str | None, html: str | None) -> None:
     if sheet:
-        hits.sheet(sheet)
+        (hits.matches_sheet if hits.query.verify == "geometric" else hits.sheet)(sheet)
         say(f"Wrote {sheet}")
     if html:
         hits.page(html)

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from findalike import uri
-from findalike.types import WHOLE, Box, Hit, Reason, Value
+from findalike.types import WHOLE, Box, Hit, Pixels, Reason, Value
 
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
 """Pictures as JPEG bytes by asset id; an id without one is left out."""
@@ -18,8 +21,9 @@ Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
 JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scripts and emoji need them
 
 
-NAMED_SOURCES = ("concepts", "texts")
-"""Where reasons of words come from beside the spaces of encoders: evidence of banks, and full-text search."""
+NAMED_SOURCES = ("concepts", "texts", "geometric", "ssim")
+"""Where reasons come from beside the spaces of encoders: of words, evidence of banks and full-text search; of
+pictures, their keypoints and their structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ class Example:
         """`query` or `minus`, and the weight where it is not one."""
         word = "minus" if self.weight < 0 else "query"
         return word if abs(self.weight) == 1 else f"{word} ({abs(self.weight):g})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A picture of the query, and a hit that shows the same. `lines` are x, y in the left and x, y in the
+    right picture of what agrees, in 0..1, shape (n, 4), the clearest first; `words` say how surely."""
+
+    left: Pixels
+    right: Pixels
+    lines: NDArray[np.float64]
+    left_name: str
+    right_name: str
+    rank: int
+    words: str
 
 
 def printable(text: str) -> str:

@@ -49,8 +49,12 @@ def sheet(
     which gets PNG. `columns` is from 1 to 40; `tile`, the side of a picture, from 64 to 512 pixels; both
     are chosen by the number of hits when not given. Raises UsageError.
     """
-    file_format = _format(out)
-    image = draw(hits, thumbnails, query, columns, tile)
+    file_format = format_of(out)
+    save(draw(hits, thumbnails, query, columns, tile), out, file_format)
+
+
+def save(image: Image.Image, out: str | os.PathLike[str] | BinaryIO, file_format: str) -> None:
+    """Write a sheet whole or not at all. Raises UsageError."""
     if max(image.size) > MAX_SIDE[file_format]:
         raise UsageError(
             f"{out}: {file_format} holds {MAX_SIDE[file_format]:,} pixels a side; ask for more columns"
@@ -83,7 +87,8 @@ def draw(
     return page.image
 
 
-def _format(out: object) -> str:
+def format_of(out: object) -> str:
+    """The format of a sheet by the ending of its name; PNG for a file that is open. Raises UsageError."""
     if not isinstance(out, str | os.PathLike):
         return "PNG"
     suffix = Path(out).suffix.lower()

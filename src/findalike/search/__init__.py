@@ -23,6 +23,8 @@ from findalike.search.looks import weighed
 from findalike.search.space import Candidate, Space
 from findalike.search.terms import Seen
 from findalike.search.texts import Texts
+from findalike.search.verified import DEPTH, Verified, Verifier, Watch, is_verified, paired
+from findalike.search.views import Views
 from findalike.search.words import Shelf, Shelves, checked
 from findalike.settings import Settings
 from findalike.store import columns
@@ -47,22 +49,51 @@ class Searcher:
         self.settings = settings
         self.shelves = shelves
 
-    def search(self, query: Query, spaces: Sequence[Space]) -> Hits:
-        """Answer a query in these spaces. Raises QueryError, LibraryMismatch."""
+    def search(self, query: Query, spaces: Sequence[Space], watch: Watch = lambda done, total: None) -> Hits:
+        """Answer a query in these spaces; `watch` is told of hits that are verified. Raises QueryError,
+        LibraryMismatch."""
         where = None if query.where is None else query.filter(self.store.columns())
         place = cursor.place(query)
         if not query.terms:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
-        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else place.start + query.k + 1)
-        hits = [_hit(candidate, asked.worded) for candidate in ordered if candidate.score >= query.min_score]
+        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else place.start + query.k + 1 + DEPTH)
+        verified = self._verified(
+            [_hit(candidate, asked.worded) for candidate in ordered], asked, place, watch
+        )
+        hits = [hit for hit in verified.hits if hit.score >= query.min_score or is_verified(hit)]
         if query.diverse:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
         page, following = _page(hits, query, place)
         shown = asked.seen[0]
-        notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms)]
+        notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms), *_unread(verified)]
         examples = partial(self._examples, shown)
-        return Hits(page, query, examples, self.store.thumbnails, self._holds, notes, following, place.start)
+        pairs = partial(
+            paired, proofs=verified.proofs, views=Views(self.store, self.settings), start=place.start
+        )
+        return Hits(
+            page,
+            query,
+            examples,
+            self.store.thumbnails,
+            self._holds,
+            notes,
+            following,
+            place.start,
+            pairs=pairs,
+        )
+
+    def _verified(self, hits: list[Hit], asked: _Asked, place: Place, watch: Watch) -> Verified:
+        """The hits with the best of them verified, where that is asked for; what earlier pages showed is not
+        looked at again."""
+        method = asked.query.verify
+        if method is None or asked.query.offset >= DEPTH:
+            return Verified(hits)
+        best = [hit for hit in hits[:DEPTH] if cursor.mark(hit.asset.id) not in place.seen]
+        shown = [hit for hit in hits[:DEPTH] if cursor.mark(hit.asset.id) in place.seen]
+        views = Views(self.store, self.settings)
+        found = Verifier(method, views, self.settings.worker_count()).verified(best, asked.seen[0], watch)
+        return replace(found, hits=[*shown, *found.hits, *hits[DEPTH:]])
 
     def _asked(self, query: Query, spaces: Sequence[Space], where: Filter | None) -> _Asked:
         for term in query.terms:
@@ -170,6 +201,13 @@ class _Asked:
         return any(term.kind == "text" for term in self.query.terms)
 
 
+def _reach(query: Query, place: Place) -> int:
+    """How many of the best candidates a page needs."""
+    if query.diverse:
+        return DIVERSE_POOL
+    return max(place.start + query.k + 1, DEPTH if query.verify else 0)
+
+
 def _fused(rankings: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """One ranking as it is; several fused, each candidate with the reasons and the best score of all."""
     filled = [ranking for ranking in rankings if ranking]
@@ -195,6 +233,12 @@ def _hit(found: Candidate, worded: bool) -> Hit:
     origin = found.row.origin if found.row else Origin(found.asset.id)
     band = calibration.band(found.score, worded)
     return Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
+
+
+def _unread(verified: Verified) -> list[str]:
+    one = verified.unread == 1
+    words = f"{verified.unread} {'hit' if one else 'hits'} could not be verified: no picture of "
+    return [f"{words}{'it' if one else 'them'} can be read"] if verified.unread else []
 
 
 def _page(hits: Sequence[Hit], query: Query, place: Place) -> tuple[list[Hit], str | None]:

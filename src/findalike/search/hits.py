@@ -10,9 +10,10 @@ from findalike import plugins
 from findalike.encode import calibration
 from findalike.errors import UsageError
 from findalike.present import caption
-from findalike.present.caption import Example, Thumbnails
+from findalike.present.caption import Example, Pair, Thumbnails
 from findalike.query import Query
 from findalike.search.terms import uri_of
+from findalike.search.verified import is_verified
 from findalike.types import Hit
 
 
@@ -30,11 +31,13 @@ class Hits(Sequence[Hit]):
         cursor: str | None = None,
         start: int = 0,
         total: int | None = None,
+        pairs: Callable[[Sequence[Hit]], Sequence[Pair]] = lambda _: (),
     ) -> None:
         """`examples` gives the query's terms as they are shown, when a sheet or a page asks for them; `holds`
         tells whether a uri is a picture of the library, which nothing is written over. `notes` say what of
         the query could not be looked for; `cursor` goes on after the last hit, and is None at the end;
-        `start` is how many hits came on earlier pages, `total` how many there are, where that is known."""
+        `start` is how many hits came on earlier pages, `total` how many there are, where that is known;
+        `pairs` gives those of some hits that were verified, each beside the picture of the query."""
         self._hits = tuple(hits)
         self.query = query
         self.examples = examples
@@ -44,6 +47,7 @@ class Hits(Sequence[Hit]):
         self.cursor = cursor
         self.start = start
         self.total = total
+        self._pairs = pairs
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -64,7 +68,7 @@ class Hits(Sequence[Hit]):
         """Whether no hit is even loosely related. Without terms: whether nothing passed the filter."""
         if not self.query.terms:
             return not self._hits
-        return all(hit.score < calibration.RELATED_FROM for hit in self._hits)
+        return all(hit.score < calibration.RELATED_FROM and not is_verified(hit) for hit in self._hits)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records that `--json` prints."""
@@ -78,6 +82,16 @@ class Hits(Sequence[Hit]):
         plugins.on_use("findalike.present.sheet").sheet(
             self._hits, self.thumbnails, out, query=self.examples(), columns=columns
         )
+
+    def matches_sheet(self, out: str | os.PathLike[str] | BinaryIO, columns: int | None = None) -> None:
+        """Write the verified hits, each beside the picture it was verified by, with lines between what
+        agrees: .png, .jpg or .webp. `columns` of pairs, from 1 to 8. Raises UsageError, also where the query
+        asked for no verification."""
+        if self.query.verify is None:
+            raise UsageError("nothing was verified: search with verify='geometric' or verify='ssim'")
+        self._spare(out)
+        matches = plugins.on_use("findalike.present.matches")
+        matches.sheet(self._pairs(self._hits[: matches.MAX_PAIRS]), out, columns)
 
     def page(self, out: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a self-contained HTML page. Raises UsageError."""

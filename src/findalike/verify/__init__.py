@@ -5,16 +5,18 @@ pictures run several threads of their own, since it holds no lock while it compu
 """
 
 from findalike.verify.alignment import Alignment, aligned
-from findalike.verify.keypoints import Keypoints, Kind, keypoints, mirrored
-from findalike.verify.structure import ssim, ssim_aligned
+from findalike.verify.keypoints import SIDE, Keypoints, Kind, keypoints, mirrored
+from findalike.verify.structure import resized, ssim, ssim_aligned
 
 __all__ = [
+    "SIDE",
     "Alignment",
     "Keypoints",
     "Kind",
     "aligned",
     "keypoints",
     "mirrored",
+    "resized",
     "ssim",
     "ssim_aligned",
 ]

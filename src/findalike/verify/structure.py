@@ -43,6 +43,15 @@ def ssim(a: Pixels, b: Pixels, mask: NDArray[np.bool_] | None = None) -> float:
     return float(similarity[chosen].mean()) if chosen.any() else 0.0
 
 
+def resized(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """The whole picture, smoothly, in the height and width that `shape` begins with."""
+    cv2 = opencv()
+    size = shape[1], shape[0]
+    smaller = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return cast(Pixels, cv2.resize(np.ascontiguousarray(pixels), size, interpolation=how))
+
+
 def ssim_aligned(a: Pixels, b: Pixels, alignment: Alignment) -> float:
     """The structural similarity of what both pictures show, after `a` is brought onto `b`; 0 where that is
     nothing. `alignment` is that of these pictures, in their pixels. The larger is blurred to the smaller."""

@@ -66,6 +66,11 @@ class SearchIn(Asked):
     )
     include_self: bool = False
     diverse: Share = 0.0
+    verify: Literal["geometric", "ssim"] | None = Field(
+        default=None,
+        description="puts first those of the best 50 hits that are seen to show the same as a picture "
+        "looked for: by their keypoints, or by their structure",
+    )
 
 
 class Links(BaseModel):

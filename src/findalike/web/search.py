@@ -179,6 +179,7 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
         asked.diverse,
         cursor=asked.cursor,
         look=look,
+        verify=asked.verify,
     )
 
 
