@@ -448,6 +448,13 @@ def test_pictures_without_keypoints_have_no_words(tmp_path: Path) -> None:
         ]
 
 
+def test_a_picture_without_keypoints_may_be_searched_with(opened: findalike.Library, drawings: Path) -> None:
+    opened.learn_vocabulary(sizes=SIZES)
+    for encoder in SIZES:
+        hits = opened.search(drawings / "blank.png", encoder=f"{encoder}:sift", include_self=True)
+        assert all(hit.similarity == pytest.approx(0, abs=1e-6) for hit in hits)
+
+
 def test_bad_values_are_named(opened: findalike.Library, drawings: Path) -> None:
     with pytest.raises(UsageError, match="power is 2"):
         opened.learn_whitening(power=2)
