@@ -19,9 +19,10 @@ from findalike.types import Card, Pixels, Vector
 
 SIDE = 96
 HUES, SATURATIONS, VALUES = 12, 4, 4
-LIGHTNESSES, GREENS, BLUES = 6, 6, 6
+LIGHTNESSES, GREENS, BLUES = 6, 7, 7
 _CHROMA = 60.0
-"""Lab's a and b are told apart from minus this to this; what is stronger falls into the outer bins."""
+"""Lab's a and b are told apart from minus this to this; what is stronger falls into the outer bins.
+Their number is odd, so that grey has bins of its own."""
 
 
 def _card(name: str, dim: int, source: str) -> Card:
