@@ -547,7 +547,7 @@ def test_a_table_that_contradicts_the_library_is_refused_before_the_work(
 def test_another_precision_is_another_space(library: findalike.Library, pictures: Path) -> None:
     library.add(pictures)
     assert counts(library.add(pictures, precision="float32")) == {"encoded": 4}
-    assert list(library.store.cards()) == [INT8, FLOAT]
+    assert list(library.store.cards()) == [INT8, "colour@1-float32", "layout@1-float32", FLOAT]
     for asset in library.store.assets():
         cosine = float(vector_of(library, asset, INT8) @ vector_of(library, asset, FLOAT))
         assert 0.8 < cosine < 0.99999

@@ -149,7 +149,8 @@ def test_a_sound_library(shelf: findalike.Library) -> None:
     assert (found.pictures, found.failures) == (10, ())
     assert found.bytes > 10_000
     assert found.columns["width"] == "integer"
-    assert [card.space for card in found.cards] == ["efficientnet-lite0@1-int8"]
+    spaces = ["efficientnet-lite0@1-int8", "colour@1-float32", "layout@1-float32"]
+    assert [card.space for card in found.cards] == spaces
 
 
 def test_files_that_are_gone_are_a_problem_that_repair_leaves(

@@ -28,7 +28,7 @@ def names(hits: Hits) -> list[str]:
 
 def by_hand(library: findalike.Library, name: str, weights: dict[str, float]) -> dict[str, float]:
     """The weighted mean of standardised similarities to a picture of the library, by the formulas of
-    docs/search.md; the library has fewer pictures than are sampled of one, so the sample is all of it."""
+    docs/search.md; so small a library is its own sample."""
     assets = sorted(library.store.assets(), key=lambda asset: asset.id)
     total = np.zeros(len(assets))
     place = [Path(asset.uri).stem for asset in assets].index(name)

@@ -41,7 +41,7 @@ MANY = 10_000
 def crowd(tmp_path_factory: pytest.TempPathFactory, truth: findalike.Library) -> Iterator[Served]:
     """A server over a library of ten thousand pictures, whose vectors are random."""
     path = tmp_path_factory.mktemp("crowd") / "library"
-    (card,) = truth.store.cards().values()
+    card = next(iter(truth.store.cards().values()))
     vectors = np.random.default_rng(0).standard_normal((MANY, card.dim)).astype(np.float32)
     thumbnail = encoded(drawn(3, (48, 36)), "JPEG")
     with findalike.open(path) as library:

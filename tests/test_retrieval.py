@@ -32,7 +32,7 @@ def test_leave_one_out(
         report = library.add(DATA / name)
         assert (report.added, report.failures) == (len(categories), ())
         assets = list(library.store.assets())
-        (space,) = library.store.cards()
+        space = next(iter(library.store.cards()))
         rows = {row.asset_id: row.vector for row in library.store.rows(space, [a.id for a in assets])}
         vectors = np.stack([rows[asset.id] for asset in assets])
         turned = np.stack([rank.adapted(v, vectors.mean(axis=0), len(vectors)) for v in vectors])
