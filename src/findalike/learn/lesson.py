@@ -38,6 +38,6 @@ def check_new(store: Store, card: Card) -> None:
     if card.space in store.cards():
         command = learned.COMMANDS[card.name.partition(":")[0]]
         raise UsageError(
-            f"the library has {card.name} already, and keeps it as it is; to learn another beside it, give "
-            f"that a name: findalike {command} --name NAME"
+            f"the library has {card.name} already, and keeps it as it is: what pictures it lacks, findalike "
+            f"index gives it; to learn another beside it, give that a name: findalike {command} --name NAME"
         )
