@@ -57,7 +57,7 @@ class Searcher:
         if not query.terms:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
-        ordered = self._ordered(asked, DIVERSE_POOL if query.diverse else place.start + query.k + 1 + DEPTH)
+        ordered = self._ordered(asked, _reach(query, place))
         verified = self._verified(
             [_hit(candidate, asked.worded) for candidate in ordered], asked, place, watch
         )
