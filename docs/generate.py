@@ -114,10 +114,10 @@ def cards(root: Path) -> str:
     for card in catalog.cards():
         side = str(card.preprocessing.get("side", ""))
         numbers = f"{card.dim}, {card.dtype}"
-        rows.append([f"`{card.space}`", card.precision, side, numbers, card.licence, card.source])
-    digests = {card.name: card.sha256 for card in catalog.cards()}
+        rows.append([f"`{card.space}`", card.precision, side, numbers, card.metric, card.licence, card.source])
+    digests = {card.name: card.sha256 for card in catalog.cards() if card.sha256}
     listed = "".join(f"- `{name}`: `{digest}`\n" for name, digest in digests.items())
-    head = ["space", "precision", "input side", "numbers", "licence", "source"]
+    head = ["space", "precision", "input side", "numbers", "metric", "licence", "source"]
     return f"{table(head, rows)}\nSHA-256 of the weights, checked before they are read:\n\n{listed}"
 
 
