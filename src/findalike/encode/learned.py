@@ -151,8 +151,9 @@ def load(card: Card, names: Sequence[str]) -> Learned:
             f"not {card.sha256}; put that one back from a copy of the library"
         )
     for name in names:
-        if name not in found.arrays or not np.isfinite(found.arrays[name]).all():
-            what = "numbers that are not finite in" if name in found.arrays else "no"
+        array = found.arrays.get(name)
+        if array is None or array.dtype.kind != "f" or not np.isfinite(array).all():
+            what = "no" if array is None else "what is not a finite number in"
             raise EncoderError(
                 f"{path} has {what} {name!r}, so {card.space} cannot be computed; put back the file from a "
                 f"copy of the library, or learn into a new one: findalike {COMMANDS[_family(card)]}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,15 @@ BOTH: Mapping[str, int] = {learned.BAG: 4_096, learned.VLAD: 64}
 MOST_PICTURES = 1_000
 MOST_KEYPOINTS = 100_000
 """To learn from: 64 MB of descriptors, and a minute."""
+
+MOST_OF_VLAD = 512
+"""Words: each adds 128 or 256 numbers to every vector."""
+
+_NUMBERS_AT_ONCE = 16_000_000
+"""Of vectors that are held and written: 64 MB."""
+
+_MANY = 8_192
+"""Words from which on k-means begins with any of the keypoints: spreading them out would take minutes."""
 
 Described = dict[str, Descriptors]
 
@@ -65,8 +75,8 @@ def make_vocabulary(
     encoded = _fill(store, encoders, ids, seen, settings, watch)
     if encoded < len(ids):
         notes.append(
-            f"{len(ids) - encoded:,} pictures could not be read and have no vectors there: findalike index "
-            "tries them again."
+            f"{len(ids) - encoded:,} of {len(ids):,} pictures could not be read and have no vectors there: "
+            "findalike index tries them again."
         )
     return Lesson(tuple(encoder.card for encoder in encoders), len(seen), encoded, tuple(notes))
 
@@ -79,6 +89,8 @@ def _check(kind: str, sizes: Mapping[str, int], most_pictures: int) -> None:
             raise UsageError(f"no kind of space is named {family!r}; there are {', '.join(BOTH)}")
         if size < 1:
             raise UsageError(f"{family} has {size} words, but it must have at least 1")
+        if family == learned.VLAD and size > MOST_OF_VLAD:
+            raise UsageError(f"{family} has {size:,} words, but it can have at most {MOST_OF_VLAD}")
     if most_pictures < 1:
         raise UsageError(f"most_pictures is {most_pictures}, but it must be at least 1")
 
@@ -95,12 +107,13 @@ def _sampled(seen: Described, kind: str) -> Vectors:
     return local.compared(kind, flat[evenly(len(flat), MOST_KEYPOINTS)])
 
 
-def _clustered(clusters: object, rows: Vectors, size: int) -> Vectors:
+def _clustered(clusters: Any, rows: Vectors, size: int) -> Vectors:
     """The centres of k-means (Sculley 2010, by batches), always from the same start; all rows where there are
     no more of them."""
     if len(rows) <= size:
         return rows
-    means = clusters.MiniBatchKMeans(size, random_state=0, n_init=1, batch_size=max(4_096, size))  # type: ignore[attr-defined]
+    start = "random" if size > _MANY else "k-means++"
+    means = clusters.MiniBatchKMeans(size, init=start, random_state=0, n_init=1, batch_size=max(4_096, size))
     return np.asarray(means.fit(rows).cluster_centers_, np.float32)
 
 
@@ -122,8 +135,9 @@ def _fill(
     """Give every picture its rows in the spaces; returns how many could be read. Those of `seen` are not
     looked at again."""
     kind, done = encoders[0].card.preprocessing["local"], 0
-    for start in range(0, len(ids), ROWS_AT_ONCE):
-        part = ids[start : start + ROWS_AT_ONCE]
+    at_once = max(1, min(ROWS_AT_ONCE, _NUMBERS_AT_ONCE // sum(encoder.card.dim for encoder in encoders)))
+    for start in range(0, len(ids), at_once):
+        part = ids[start : start + at_once]
         found = {i: seen[i] for i in part if i in seen}
         for more in _described(store, [i for i in part if i not in seen], kind, settings):
             found |= more
