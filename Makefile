@@ -9,10 +9,10 @@ UV ?= $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-BENCHMARKS := start ingest query store server memory
+BENCHMARKS := start ingest query store server memory evaluate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench eval docs constraints clean
+.PHONY: help setup demo test check fmt bench eval results docs constraints clean
 
 help: ## Say what each target does
 	@echo "findalike: find the pictures that look alike, offline."
@@ -21,7 +21,7 @@ help: ## Say what each target does
 	  | while read -r name words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
 	@echo
 	@echo "  PYTHON=python3.12 picks the interpreter (3.11 to 3.13; now $(PYTHON)), VENV=DIR the environment"
-	@echo "  ($(VENV)), UV= does without uv, DATA=DIR names the picture sets of eval ($(DATA)),"
+	@echo "  ($(VENV)), UV= does without uv, DATA=DIR names the picture sets of eval and results ($(DATA)),"
 	@echo "  ARGS=... is handed to pytest: make test ARGS=tests/test_query.py"
 
 setup: $(INSTALLED) ## Install findalike and what its developers need into .venv
@@ -56,7 +56,7 @@ fmt: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure start, ingest, queries, store, server and memory (half an hour); JSON in out/
+bench: setup ## Measure start, ingest, queries, store, server, memory and the judge (half an hour); JSON in out/
 	@mkdir -p out
 	@for name in $(BENCHMARKS); do \
 	  echo; echo "benchmarks/$$name.py"; \
@@ -68,6 +68,9 @@ eval: setup ## Measure retrieval on labelled pictures (DATA); JSON in out/
 	$(BIN)/python benchmarks/retrieval.py $(DATA) --json out/retrieval.json
 	$(BIN)/python benchmarks/words.py $(DATA) --json out/words.json
 	$(BIN)/python benchmarks/focus.py $(DATA) --json out/focus.json
+
+results: setup ## Write docs/results.md: every method on labelled pictures (DATA)
+	$(BIN)/python benchmarks/results.py $(DATA)
 
 docs: setup ## Write the generated parts of docs/ and the picture of the README anew
 	$(BIN)/python docs/generate.py
