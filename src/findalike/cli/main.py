@@ -25,6 +25,7 @@ COMMANDS = {
     "facets": ("words", "Count the values of columns, and the tags."),
     "words": ("words", "Show the words near a word, and how many pictures each would find."),
     "tag": ("words", "Tag every picture with words of your own."),
+    "duplicates": ("duplicates", "Find pictures that are there more than once, and clean up."),
     "info": ("manage", "Show what a library holds."),
     "doctor": ("manage", "Check a library, and repair it on request."),
     "remove": ("manage", "Forget pictures; their files are never touched."),
