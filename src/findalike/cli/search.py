@@ -23,7 +23,7 @@ from findalike.library import Library
 from findalike.present import caption, records
 from findalike.query import VERIFICATIONS, Query, Term, from_json, parse_look, parse_region, to_json
 from findalike.search import Hits
-from findalike.search.verified import Watch
+from findalike.search.verified import Watch, is_verified
 from findalike.tagging import unknown_tags
 
 DIVERSE = 0.3
@@ -272,6 +272,8 @@ def _remark(hits: Hits, library: Library, paging: bool) -> None:
     """What a person should know of the answer."""
     for note in hits.notes:
         say(f"Note: {caption.printable(note)}.")
+    if hits.query.verify:
+        say(_verified(sum(map(is_verified, hits))))
     if not hits and hits.query.where is not None:
         passes = hits.query.filter(library.store.columns())
         say_missed(unknown_tags(library.store, passes) if passes else {})
@@ -279,6 +281,12 @@ def _remark(hits: Hits, library: Library, paging: bool) -> None:
         say(_nothing(hits) if len(library) else "The library is empty: to fill it, findalike index FOLDER.")
     if paging:
         say(f"Next page: --cursor {hits.cursor}" if hits.cursor else "This is the last page.")
+
+
+def _verified(count: int) -> str:
+    if not count:
+        return "Verified: none of these hits is seen to show the same; they are in the order of their looks."
+    return f"Verified: {count} of these hits {'shows' if count == 1 else 'show'} the same."
 
 
 def _nothing(hits: Hits) -> str:

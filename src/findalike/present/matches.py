@@ -21,11 +21,11 @@ from findalike.types import Pixels
 MAX_PAIRS = 24
 """Pairs that one sheet has room for."""
 
-MAX_LINES = 40
+MAX_LINES = 30
 """Lines that one pair has, so that each can be followed with the eye; all matches are counted."""
 
-SIDE, GAP, MARGIN, LETTER, LINE = 300, 28, 44, 17, 25
-"""In pixels: the square of a picture, the room between two, the border, the height of letters and lines."""
+SIDE, GAP, MARGIN, LETTER, LINE = 340, 24, 44, 17, 25
+"""In pixels: the longer side of a picture, the room between two, the border, letters and lines."""
 
 FINE = 3
 """Lines are drawn so much larger and then reduced, so that they are smooth."""
@@ -46,7 +46,8 @@ def draw(pairs: Sequence[Pair], columns: int | None = None) -> Image.Image:
     drawn = pairs[:MAX_PAIRS]
     across = columns or (1 if len(drawn) <= 2 else 2 if len(drawn) <= 8 else 3)
     across = max(1, min(across, len(drawn)))
-    wide, high = 2 * SIDE + GAP, SIDE + 2 * LINE + GAP // 2
+    tile = max((_size(each)[1] for pair in drawn for each in (pair.left, pair.right)), default=0)
+    wide, high = 2 * SIDE + GAP, tile + 2 * LINE + GAP // 2
     rows = math.ceil(len(drawn) / across)
     size = (
         2 * MARGIN + across * wide + (across - 1) * 2 * GAP,
@@ -55,7 +56,7 @@ def draw(pairs: Sequence[Pair], columns: int | None = None) -> Image.Image:
     page = Image.new("RGB", size, PAPER)
     for number, pair in enumerate(drawn):
         row, column = divmod(number, across)
-        _pair(page, MARGIN + column * (wide + 2 * GAP), MARGIN + row * (high + GAP), pair)
+        _pair(page, MARGIN + column * (wide + 2 * GAP), MARGIN + row * (high + GAP), tile, pair)
     words = (
         f"{len(pairs)} verified {'hit' if len(pairs) == 1 else 'hits'}" if pairs else "no hit was verified"
     )
@@ -63,11 +64,11 @@ def draw(pairs: Sequence[Pair], columns: int | None = None) -> Image.Image:
     return page
 
 
-def _pair(page: Image.Image, x: int, y: int, pair: Pair) -> None:
+def _pair(page: Image.Image, x: int, y: int, tile: int, pair: Pair) -> None:
     """Both pictures, the lines between them, and the words below."""
-    places = [_picture(page, x, y, pair.left), _picture(page, x + SIDE + GAP, y, pair.right)]
+    places = [_picture(page, x, y, tile, pair.left), _picture(page, x + SIDE + GAP, y, tile, pair.right)]
     _lines(page, pair.lines, places)
-    middle = y + SIDE + GAP // 4 + LINE / 2
+    middle = y + tile + GAP // 4 + LINE / 2
     right = x + SIDE + GAP
     _write(page, x, middle, pair.left_name, SIDE, INK)
     indent = _write(page, right, middle, f"{pair.rank}", SIDE, GREY) + LETTER // 2
@@ -76,15 +77,21 @@ def _pair(page: Image.Image, x: int, y: int, pair: Pair) -> None:
     _write(page, right, middle + LINE, pair.words, SIDE, GREY)
 
 
-def _picture(page: Image.Image, x: int, y: int, pixels: Pixels) -> tuple[int, int, int, int]:
-    """The picture in the middle of its square; where it is: left, top, width and height."""
+def _picture(page: Image.Image, x: int, y: int, tile: int, pixels: Pixels) -> tuple[int, int, int, int]:
+    """The picture in the middle of its tile; where it is: left, top, width and height."""
+    size = _size(pixels)
+    left, top = x + (SIDE - size[0]) // 2, y + (tile - size[1]) // 2
+    ImageDraw.Draw(page).rectangle((x, y, x + SIDE - 1, y + tile - 1), fill=TILE)
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = SIDE / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    left, top = x + (SIDE - size[0]) // 2, y + (SIDE - size[1]) // 2
-    ImageDraw.Draw(page).rectangle((x, y, x + SIDE - 1, y + SIDE - 1), fill=TILE)
     page.paste(image.resize(size, Image.Resampling.LANCZOS), (left, top))
     return left, top, *size
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    """Width and height as drawn."""
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _lines(
@@ -108,14 +115,14 @@ def _lines(
     ]  # fmt: skip
     coloured = [(np.array(each) * FINE, _colour(n / len(ends))) for n, each in enumerate(ends)]
     for path, _ in coloured:
-        pen.line([tuple(end) for end in path], SHADE, round(2.6 * FINE))
+        pen.line([tuple(end) for end in path], SHADE, round(3.4 * FINE))
     for path, colour in coloured:
-        pen.line([tuple(end) for end in path], (*colour, 255), round(1.3 * FINE))
+        pen.line([tuple(end) for end in path], (*colour, 255), round(1.8 * FINE))
     for path, colour in coloured:
         for end in path:
-            _dot(pen, end, 4.2 * FINE, SHADE)
-            _dot(pen, end, 3.4 * FINE, (*PAPER, 255))
-            _dot(pen, end, 2.4 * FINE, (*colour, 255))
+            _dot(pen, end, 5.2 * FINE, SHADE)
+            _dot(pen, end, 4.2 * FINE, (*PAPER, 255))
+            _dot(pen, end, 3.0 * FINE, (*colour, 255))
     smooth = layer.resize(size, Image.Resampling.LANCZOS)
     page.paste(smooth, (x - room, y - room), smooth)
 

@@ -65,7 +65,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Side:
+class Side:
     """One picture that is compared."""
 
     pixels: Pixels
@@ -99,19 +99,23 @@ class Verifier:
                 watch(done, len(hits))
         return Verified(_ordered(hits, proofs, self.method), proofs, unread)
 
-    def _side(self, pixels: Pixels | None) -> _Side | None:
-        return None if pixels is None else _Side(pixels, verify.keypoints(pixels))
+    def side_of(self, hit: Hit) -> Side | None:
+        """The hit's picture and its keypoints; None where it cannot be read."""
+        return self._side(self.views.of_asset(hit.asset))
 
-    def _proof(self, hit: Hit, terms: Sequence[tuple[Seen, _Side]]) -> tuple[bool, Proof | None]:
+    def _side(self, pixels: Pixels | None) -> Side | None:
+        return None if pixels is None else Side(pixels, verify.keypoints(pixels))
+
+    def _proof(self, hit: Hit, terms: Sequence[tuple[Seen, Side]]) -> tuple[bool, Proof | None]:
         """Whether the hit's picture was there, and its best proof."""
-        side = self._side(self.views.of_asset(hit.asset))
+        side = self.side_of(hit)
         if side is None:
             return False, None
         judge = self._geometric if self.method == "geometric" else self._structural
         proofs = [proof for seen, term in terms if (proof := judge(seen, term, side, hit))]
         return True, max(proofs, key=lambda proof: proof.value, default=None)
 
-    def _geometric(self, seen: Seen, term: _Side, side: _Side, hit: Hit) -> Proof | None:
+    def _geometric(self, seen: Seen, term: Side, side: Side, hit: Hit) -> Proof | None:
         """By evidence and score together: both are logarithms of odds."""
         found = _sure(term, side)
         if found is None:
@@ -120,7 +124,7 @@ class Verifier:
         value = found.evidence + math.log10(score / (1 - score))
         return Proof(seen, found.confidence, value, _lines(found, term.keypoints, side.keypoints))
 
-    def _structural(self, seen: Seen, term: _Side, side: _Side, hit: Hit) -> Proof | None:
+    def _structural(self, seen: Seen, term: Side, side: Side, hit: Hit) -> Proof | None:
         found = _sure(term, side)
         if found is None:
             alike, least, lines = _unaligned(term.pixels, side.pixels), ALIKE_UNALIGNED, np.zeros((0, 4))
@@ -155,7 +159,7 @@ def _words(proof: Proof, hit: Hit) -> str:
     return f"{told}{'confidence' if method == 'geometric' else 'structure'} {strength:.2f}"
 
 
-def _sure(term: _Side, side: _Side) -> Alignment | None:
+def _sure(term: Side, side: Side) -> Alignment | None:
     found = verify.aligned(term.keypoints, side.keypoints)
     return found if found and found.confidence >= SURE else None
 
