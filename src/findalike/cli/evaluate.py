@@ -40,6 +40,10 @@ from findalike.types import Asset, Card
 
 ALL = "all"
 
+GAP = 3
+DISPENSABLE = ("R@10", "R-prec", "compare ms", "nDCG@10", "MRR", "bytes", "P@10")
+"""Columns that a narrow terminal does without, the first first."""
+
 
 @click.command(
     name="eval",
@@ -108,6 +112,8 @@ def eval(  # noqa: A001  (commands are found by their names)
     _check_options(columns, pairs, relevant, labels, split, queries)
     _check_outputs(json_file, markdown, html, plots)
     wanted = [similarity.check(name) for name in _distances(distances)]
+    if paths and not (library or encoders):
+        encoders = (settings.default().encoder,)  # a library that is kept may have begun with others
     with _opened(paths, library, encoders) as (opened, failed):
         cards = _cards(opened, encoders)
         found, counts = _pictures(opened, cards, paths, where)
@@ -312,16 +318,31 @@ def _print(report: Report, to_stdout: bool) -> None:
 def _print_table(table: Table, to_stdout: bool) -> None:
     """On a terminal as a table, elsewhere in lines; on stderr where stdout is for JSON."""
     if (sys.stdout if to_stdout else sys.stderr).isatty():
-        console(stderr=not to_stdout).print(_grid(table))
+        out = console(stderr=not to_stdout)
+        out.print(_grid(_fitting(table, out.width)))
     elif to_stdout:
         click.echo(_tabbed(table))
+
+
+def _fitting(table: Table, width: int) -> Table:
+    """The table without columns that a narrow terminal has no room for; files have them all."""
+    for name in DISPENSABLE:
+        natural = (max(map(len, column)) for column in zip(table.head, *table.rows, strict=True))
+        if sum(natural) + GAP * len(table.head) <= width or name not in table.head:
+            continue
+        place = table.head.index(name)
+        head, *rows = [(*line[:place], *line[place + 1 :]) for line in (table.head, *table.rows)]
+        table = Table(table.title, head, tuple(rows))
+    return table
 
 
 def _grid(table: Table) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, title=Text(printable(table.title)) if table.title else None,
                 title_justify="left", title_style="bold", pad_edge=False)  # fmt: skip
     for place, name in enumerate(table.head):
-        grid.add_column(Text(printable(name)), justify="right" if place else "left", overflow="fold")
+        grid.add_column(
+            Text(printable(name)), justify="right" if place else "left", no_wrap=not place, overflow="fold"
+        )
     for row in table.rows:
         grid.add_row(*[Text(printable(cell)) for cell in row])
     return grid

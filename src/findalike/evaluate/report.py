@@ -53,7 +53,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     if any(result.verification for result in results):
         yield _verified(results, evaluation.task.protocol)
     if evaluation.comparisons:
-        yield _compared(evaluation.comparisons)
+        yield _compared(evaluation.comparisons, results[0].method.short)
     for column in results[0].slices:
         yield _sliced(column, results)
 
@@ -180,10 +180,9 @@ def _pair_cells(found: Verification) -> tuple[str, ...]:
     return (*numbers, f"{found.pairs:,}", f"{found.same:,}")
 
 
-def _compared(comparisons: Sequence[Comparison]) -> Table:
-    first = comparisons[0]
-    named = MAIN.get(first.metric, first.metric)
-    head = ("method", f"{named} less that of {first.first}", "95 % interval", "p")
+def _compared(comparisons: Sequence[Comparison], first: str) -> Table:
+    metric = comparisons[0].metric
+    head = ("method", f"{MAIN.get(metric, metric)} less that of {first}", "95 % interval", "p")
     rows = [
         (
             each.method,
