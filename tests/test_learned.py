@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,11 +62,19 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def opened(tmp_path: Path, drawings: Path) -> Iterator[findalike.Library]:
-    """A library of the drawings, to be changed at will."""
-    with findalike.open(tmp_path / "library") as library:
+@pytest.fixture(scope="module")
+def indexed(drawings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of the drawings."""
+    path = tmp_path_factory.mktemp("indexed") / "library"
+    with findalike.open(path) as library:
         library.add(drawings)
+    return path
+
+
+@pytest.fixture
+def opened(tmp_path: Path, indexed: Path) -> Iterator[findalike.Library]:
+    """A copy of that library, to be changed at will."""
+    with findalike.open(shutil.copytree(indexed, tmp_path / "library")) as library:
         yield library
 
 
@@ -309,7 +318,7 @@ def test_a_file_that_cannot_be_read_any_more_is_left_for_later(tmp_path: Path) -
         (folder / "1.png").write_bytes(b"nothing")
         lesson = library.learn_vocabulary(sizes=SIZES)
         assert (lesson.pictures, lesson.encoded) == (3, 3)
-        assert "1 pictures could not be read" in lesson.notes[0]
+        assert "1 of 4 pictures could not be read" in lesson.notes[0]
 
 
 # A file that was learned
@@ -380,7 +389,7 @@ def test_what_is_not_a_number_is_refused(opened: findalike.Library, tmp_path: Pa
     spoilt = held.arrays["axes"].copy()
     spoilt[0, 0] = np.nan
     bad = learned.save(replace(card, source="", sha256=""), {**held.arrays, "axes": spoilt}, tmp_path)
-    with pytest.raises(EncoderError, match=r"not finite in 'axes'"):
+    with pytest.raises(EncoderError, match=r"not a finite number in 'axes'"):
         catalog.load(bad, settings.load())
     with pytest.raises(EncoderError, match=r"SHA-256"):
         catalog.load(replace(card, source=bad.source), settings.load())
@@ -406,6 +415,19 @@ def test_a_card_is_read_back_from_its_file(opened: findalike.Library) -> None:
         catalog.find(catalog.reference(card), "int8")
     with pytest.raises(UsageError, match="name it vlad:"):
         catalog.find(f"bow:{card.source.partition(':')[2]}")
+
+
+def test_what_another_library_learned_may_be_named_by_its_file(
+    opened: findalike.Library, drawings: Path, tmp_path: Path
+) -> None:
+    opened.learn_whitening(dim=5)
+    expected = rows(opened, "whitened:efficientnet-lite0@1-int8")
+    with findalike.open(tmp_path / "other") as other:
+        other.add(drawings, encoder=f"whitened:{learned_file(opened)}")
+        found = rows(other, "whitened:efficientnet-lite0@1-int8")
+        for name, vector in expected.items():
+            np.testing.assert_allclose(found[name], vector, atol=2e-3)
+        assert other.search(drawings / "1.png", encoder="whitened:efficientnet-lite0", k=2)
 
 
 # What cannot be learned from
@@ -468,6 +490,8 @@ def test_bad_values_are_named(opened: findalike.Library, drawings: Path) -> None
         opened.learn_vocabulary("surf")
     with pytest.raises(UsageError, match="0 words"):
         opened.learn_vocabulary(sizes={"bow": 0})
+    with pytest.raises(UsageError, match="at most 512"):
+        opened.learn_vocabulary(sizes={"vlad": 513})
     with pytest.raises(UsageError, match="no kind of space is named 'fisher'"):
         opened.learn_vocabulary(sizes={"fisher": 9})
     with pytest.raises(UsageError, match="most_pictures is 0"):
@@ -489,10 +513,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 # The command line
 
 
-def test_learning_from_the_command_line(cli: Cli, drawings: Path, tmp_path: Path) -> None:
+def test_learning_from_the_command_line(cli: Cli, drawings: Path, indexed: Path, tmp_path: Path) -> None:
     path = tmp_path / "library"
     assert cli("learn-whitening", library=path).returncode == 4
-    assert cli("index", drawings, library=path).returncode == 0
+    shutil.copytree(indexed, path)
     done = cli("learn-whitening", "--dim", 5, "--name", "five", library=path)
     assert (done.returncode, done.stdout) == (0, "whitened:five: 5 numbers, learned on 9 pictures\n")
     assert "9 pictures encoded" in done.stderr
@@ -503,10 +527,10 @@ def test_learning_from_the_command_line(cli: Cli, drawings: Path, tmp_path: Path
     record = json.loads(done.stdout)
     assert record["spaces"] == [{"space": SPACES["bow"], "encoder": "bow:sift", "dim": 50}]
     assert (record["pictures"], record["encoded"], record["notes"]) == (9, 9, [])
-    for name in ("whitened:five", "bow:sift"):
-        found = cli("search", drawings / "4.png", "--encoder", name, "-k", 3, "--paths", library=path)
-        assert found.returncode == 0
-        assert len(found.stdout.splitlines()) == 3
+    encoders = ("--encoder", "whitened:five", "--encoder", "bow:sift")
+    found = cli("search", drawings / "4.png", *encoders, "-k", 3, "--paths", library=path)
+    assert found.returncode == 0
+    assert len(found.stdout.splitlines()) == 3
     assert BOTH == {"bow": 4_096, "vlad": 64}
 
 
