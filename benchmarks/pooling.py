@@ -1,11 +1,12 @@
 """Poolings, whitening, words and joined spaces against plain average pooling, on labelled folders.
 
-    python benchmarks/pooling.py DATA [--set NAME]... [--json FILE] [--page docs/learned.md]
+    python benchmarks/pooling.py DATA [--set NAME]... [--local sift] [--json FILE] [--page docs/learned.md]
 
 DATA holds the labelled folders of `benchmarks/retrieval.py`. Each becomes a library with a space for every
 encoder; whitening and words are learned on that very library, without its labels, as the commands do it.
 Prints the mean average precision of leave one out, in points: by plain cosine, and as searched (the query
-turned from the library's mean, `rank.adapted`). `--page` writes the table into a page, between its marks.
+turned from the library's mean, `rank.adapted`). Folders that are in FILE already are not measured again.
+`--page` writes the table into a page, between its marks.
 """
 
 from __future__ import annotations
@@ -64,12 +65,17 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--set", action="append", choices=list(SETS))
+    parser.add_argument("--local", action="append", choices=["sift", "orb"], help="default: both")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
     results: dict[str, dict[str, tuple[float, float]]] = {}
+    if arguments.json and arguments.json.exists():
+        results = json.loads(arguments.json.read_text("utf-8"))
     for name in arguments.set or SETS:
-        results[name] = measured(arguments.data / name, SETS[name])
+        if name not in results:
+            kinds = arguments.local or ["sift", "orb"]
+            results[name] = measured(arguments.data / name, SETS[name], kinds)
         if arguments.json:
             arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     print(table(results))
@@ -79,7 +85,7 @@ def main() -> None:
         arguments.page.write_text(marked.sub(f"{BEGIN}\n\n{table(results)}\n{END}", page), "utf-8")
 
 
-def measured(folder: Path, column: str) -> dict[str, tuple[float, float]]:
+def measured(folder: Path, column: str, kinds: Sequence[str]) -> dict[str, tuple[float, float]]:
     """By the name of each way: mAP in points, by plain cosine and as searched."""
     paths, labels = read_labels(folder, column)
     with tempfile.TemporaryDirectory() as made, findalike.open(Path(made) / "library") as library:
@@ -95,7 +101,7 @@ def measured(folder: Path, column: str) -> dict[str, tuple[float, float]]:
         for name in (PLAIN, "efficientnet-joined-r-mac"):
             for beside, weight in LOOKS:
                 ways.join(f"{name} + {weight:g} {beside}", name, beside, weight)
-        for local in ("sift", "orb"):
+        for local in kinds:
             for card in library.learn_vocabulary(local, most_pictures=len(paths)).cards:
                 ways.judge(card.name, card.name)
         return ways.found
@@ -145,9 +151,12 @@ def table(results: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
     head = "| plain cosine / as searched | " + " | ".join(results) + " | mean |\n"
     lines = [head, "| --- " * (len(results) + 2) + "|\n"]
     base = {name: found[PLAIN] for name, found in results.items()}
-    for way in next(iter(results.values())):
-        of = {name: found[way] for name, found in results.items()}
-        cells = [_cell(of[name], (0, 0) if way == PLAIN else base[name], way != PLAIN) for name in results]
+    for way in dict.fromkeys(way for found in results.values() for way in found):
+        of = {name: found[way] for name, found in results.items() if way in found}
+        cells = [
+            _cell(of[name], (0, 0) if way == PLAIN else base[name], way != PLAIN) if name in of else "–"
+            for name in results
+        ]
         gains = [np.mean([of[n][i] - (0 if way == PLAIN else base[n][i]) for n in of]) for i in (0, 1)]
         lines.append(f"| {way} | {' | '.join(cells)} | {_cell(gains, (0, 0), way != PLAIN)} |\n")
     return "".join(lines)
