@@ -4,7 +4,7 @@ pictures of different things, and how many edited copies they find.
     python benchmarks/verify.py DATA [--sets covers,corel] [--queries N] [--pairs N] [--edits N] [--json FILE]
 
 DATA holds folders, each with a `labels.csv`. Each query is searched for in a library, and its best 50 hits
-are verified: leave one out on every set, and for `covers` also the queries against the gallery. mAP is that of
+are verified: leave one out on every set, and for `covers` also queries against gallery. mAP is that of
 the best 50 hits. --pairs and --edits compare pictures directly, whole and as thumbnails of 256 pixels.
 """
 

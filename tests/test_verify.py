@@ -500,6 +500,6 @@ def test_the_program_verifies(cli: Cli, seen: Path, scenes: Path, tmp_path: Path
     with Image.open(sheet) as written:
         assert written.format == "WEBP"
     wordy = cli("search", "coffee", "--verify", "geometric", library=seen)
-    assert (wordy.returncode, "give a picture" in wordy.stderr) == (1, True)
+    assert (wordy.returncode, "give a picture" in wordy.stderr) == (2, True)
     shown = cli("search", picture, "--verify", "ssim", "--show-query", library=seen)
     assert json.loads(shown.stdout)["verify"] == "ssim"

@@ -97,7 +97,11 @@ Examples:
 @click.option("--jsonl", is_flag=True, help="Print one JSON object a line.")
 @click.option("--paths", "as_paths", is_flag=True, help="Print paths alone.")
 @click.option("-0", "null", is_flag=True, help="End paths with NUL instead of a new line; implies --paths.")
-@click.option("--sheet", metavar="FILE", help="Write a labelled contact sheet: .png, .jpg or .webp.")
+@click.option(
+    "--sheet",
+    metavar="FILE",
+    help="Write a labelled contact sheet: .png, .jpg or .webp. With --verify geometric: why hits fit.",
+)
 @click.option("--html", metavar="FILE", help="Write a page that needs no other file.")
 @click.pass_context
 def search(
