@@ -24,7 +24,8 @@ import psutil
 import findalike
 from findalike.encode import catalog
 from findalike.evaluate import task, truth
-from findalike.evaluate.run import Method, Options, evaluate
+from findalike.evaluate.results import Method, Options
+from findalike.evaluate.run import evaluate
 from store import build, clustered
 
 LABELS = 50

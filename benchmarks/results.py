@@ -21,7 +21,8 @@ from findalike.encode import catalog
 from findalike.evaluate import report as reports
 from findalike.evaluate import similarity, stored, tables, task, truth
 from findalike.evaluate.report import Table
-from findalike.evaluate.run import Evaluation, Method, Options, Result, evaluate
+from findalike.evaluate.results import Evaluation, Method, Options, Result
+from findalike.evaluate.run import evaluate
 from findalike.types import Card
 
 SETS: dict[str, tuple[str, str, str]] = {

@@ -15,7 +15,8 @@ import findalike
 from findalike.encode import catalog
 from findalike.errors import LibraryError, UsageError
 from findalike.evaluate import report, stored, tables, task, truth
-from findalike.evaluate.run import Method, Options, Report, evaluate
+from findalike.evaluate.results import Method, Options, Report
+from findalike.evaluate.run import evaluate
 from findalike.evaluate.task import Task
 from findalike.evaluate.truth import Labels, Pictures
 from findalike.store.base import Batch

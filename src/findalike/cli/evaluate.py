@@ -1,35 +1,30 @@
-"""`findalike eval` and `findalike bench-index`."""
+"""`findalike eval`."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
-from rich import box
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table as Grid
-from rich.text import Text
 
 import findalike
 from findalike import plugins, settings, sources
 from findalike import uri as uris
+from findalike.cli.figures import print_table, write_json
 from findalike.cli.index import progress_bar
 from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, library_option, say
 from findalike.encode import catalog
 from findalike.errors import LibraryMismatch, LibraryMissing, UsageError
-from findalike.evaluate import indexes, similarity, stored, tables, task, truth
 from findalike.evaluate import report as reports
-from findalike.evaluate.report import Table
-from findalike.evaluate.run import Method, Options, Report, Watch, evaluate
+from findalike.evaluate import similarity, stored, tables, task, truth
+from findalike.evaluate.results import Method, Options, Report
+from findalike.evaluate.run import Watch, evaluate
 from findalike.evaluate.task import Task
 from findalike.evaluate.truth import Known, Labels, Pictures
 from findalike.library import Library
@@ -39,10 +34,6 @@ from findalike.query import parse_filter
 from findalike.types import Asset, Card
 
 ALL = "all"
-
-GAP = 3
-DISPENSABLE = ("R@10", "R-prec", "compare ms", "nDCG@10", "MRR", "bytes", "P@10")
-"""Columns that a narrow terminal does without, the first first."""
 
 
 @click.command(
@@ -110,12 +101,12 @@ def eval(  # noqa: A001  (commands are found by their names)
     Exits with 3 when pictures of the truth are unknown or files could not be read: they are counted.
     """
     _check_options(columns, pairs, relevant, labels, split, queries)
-    _check_outputs(json_file, markdown, html, plots)
+    check_outputs(json_file, markdown, html, plots)
     wanted = [similarity.check(name) for name in _distances(distances)]
     if paths and not (library or encoders):
         encoders = (settings.default().encoder,)  # a library that is kept may have begun with others
     with _opened(paths, library, encoders) as (opened, failed):
-        cards = _cards(opened, encoders)
+        cards = cards_of(opened, encoders)
         found, counts = _pictures(opened, cards, paths, where)
         counts["failed"] = failed
         known = _known(found, labels)
@@ -127,7 +118,7 @@ def eval(  # noqa: A001  (commands are found by their names)
         ]
         options = Options({name: _column(known, name) for name in by}, precision, not no_timing, seed)
         methods = [Method(card, distance) for card in cards for distance in wanted]
-        with _progress() as watch:
+        with progress() as watch:
             report = evaluate(opened, tasks, methods, options, watch)
         _print(report, to_stdout=json_file != "-")
         _write(report, opened, json_file, markdown, plots, html)
@@ -152,7 +143,7 @@ def _check_options(
         raise click.UsageError("give --split or --queries, not both")
 
 
-def _check_outputs(
+def check_outputs(
     json_file: str | None, markdown: str | None, html: str | None, plots: str | None
 ) -> None:  # fmt: skip
     """Refuse what cannot be written before the work."""
@@ -201,7 +192,7 @@ def _cached(paths: Sequence[str]) -> Path:
     return folder
 
 
-def _cards(library: Library, encoders: Sequence[str]) -> list[Card]:
+def cards_of(library: Library, encoders: Sequence[str]) -> list[Card]:
     """The cards that are named, else the first of the library, which a search uses."""
     known = list(library.store.cards().values())
     if not known:
@@ -295,7 +286,7 @@ def _tasks(
 
 
 @contextmanager
-def _progress() -> Iterator[Watch]:
+def progress() -> Iterator[Watch]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, console=console(True), transient=True, disable=not sys.stderr.isatty())
     shown = bar.add_task("Judging", total=None)
@@ -308,55 +299,18 @@ def _print(report: Report, to_stdout: bool) -> None:
     for evaluation in report.evaluations:
         say(f"{printable(reports.heading(evaluation.task))}")
         for table in reports.tables(evaluation):
-            _print_table(table, to_stdout)
+            print_table(table, to_stdout)
         for sentence in (*reports.recommendations(evaluation), *reports.remarks(evaluation)):
             say(f"- {printable(sentence)}")
     if sys.stderr.isatty():
         say(f"Judged in {report.seconds:.1f} s. {' '.join(reports.EXPLAINED.split())}")
 
 
-def _print_table(table: Table, to_stdout: bool) -> None:
-    """On a terminal as a table, elsewhere in lines; on stderr where stdout is for JSON."""
-    if (sys.stdout if to_stdout else sys.stderr).isatty():
-        out = console(stderr=not to_stdout)
-        out.print(_grid(_fitting(table, out.width)))
-    elif to_stdout:
-        click.echo(_tabbed(table))
-
-
-def _fitting(table: Table, width: int) -> Table:
-    """The table without columns that a narrow terminal has no room for; files have them all."""
-    for name in DISPENSABLE:
-        natural = (max(map(len, column)) for column in zip(table.head, *table.rows, strict=True))
-        if sum(natural) + GAP * len(table.head) <= width or name not in table.head:
-            continue
-        place = table.head.index(name)
-        head, *rows = [(*line[:place], *line[place + 1 :]) for line in (table.head, *table.rows)]
-        table = Table(table.title, head, tuple(rows))
-    return table
-
-
-def _grid(table: Table) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, title=Text(printable(table.title)) if table.title else None,
-                title_justify="left", title_style="bold", pad_edge=False)  # fmt: skip
-    for place, name in enumerate(table.head):
-        grid.add_column(
-            Text(printable(name)), justify="right" if place else "left", no_wrap=not place, overflow="fold"
-        )
-    for row in table.rows:
-        grid.add_row(*[Text(printable(cell)) for cell in row])
-    return grid
-
-
-def _tabbed(table: Table) -> str:
-    return "\n".join("\t".join(map(printable, line)) for line in (table.head, *table.rows))
-
-
 def _write(
     report: Report, library: Library, json_file: str | None, markdown: str | None, plots: str | None,
     html: str | None,
 ) -> None:  # fmt: skip
-    _write_json(reports.record(report), json_file)
+    write_json(reports.record(report), json_file)
     if markdown:
         output.write(markdown, reports.markdown(report).encode("utf-8", "replace"))
     if plots:
@@ -365,52 +319,3 @@ def _write(
     if html:
         pages = plugins.on_use("findalike.evaluate.page")
         output.write(html, pages.page(report, library.store.thumbnails).encode("utf-8", "replace"))
-
-
-def _write_json(record: dict[str, Any], to: str | None) -> None:
-    written = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
-    if to == "-":
-        click.echo(written, nl=False)
-    elif to:
-        output.write(to, written.encode("utf-8", "replace"))
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  findalike bench-index
-  findalike bench-index --library holiday.library --encoder colour --plot recall.png"""
-)
-@library_option
-@click.option("--encoder", "-e", metavar="NAME", help="A space of the library; default: its first.")
-@click.option(
-    "-k", type=click.IntRange(1, 1000), default=10, show_default=True, help="Nearest rows asked for."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of which rows are held out as queries.")
-@click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
-@click.option("--plot", metavar="FILE", help="Draw recall against time, as .png, .svg or .pdf.")
-def bench_index(
-    library: str | None, encoder: str | None, k: int, seed: int, json_file: str | None, plot: str | None
-) -> None:
-    """Compare indexes on the stored vectors: how much of what is nearest each finds, how fast.
-
-    Exact search, HNSW, IVF, random-hyperplane LSH, Annoy where it is installed, and the library's own search.
-    A tenth of the rows, 200 at most, are held out as queries, and asked one at a time on one thread.
-    """
-    _check_outputs(json_file, None, None, None)
-    if plot:
-        plugins.on_use("matplotlib", "findalike[plots]")
-        output.check(plot)
-        if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
-            raise UsageError(f"{plot}: a plot ends in .png, .svg or .pdf")
-    with findalike.open(library, "r") as opened:
-        card = _cards(opened, [encoder] if encoder else [])[0]
-        with _progress() as watch:
-            found = indexes.compare(opened, card, k, seed, lambda kind: watch(0, 0, kind))
-    _print_table(indexes.table(found), json_file != "-")
-    for kind, why in found.skipped.items():
-        say(f"- {kind} was left out: {printable(why)}")
-    say(f"- {found.advice}")
-    _write_json(dataclasses.asdict(found), json_file)
-    if plot:
-        plugins.on_use("findalike.evaluate.plots").draw_indexes(found, Path(plot))

@@ -34,7 +34,7 @@ COMMANDS = {
     "eval": ("evaluate", "Judge how well pictures are found, where it is known which are alike."),
     "learn-whitening": ("learn", "Learn what varies among a library's pictures, and search by that."),
     "learn-vocabulary": ("learn", "Learn visual words of a library's pictures: bags of words, and VLAD."),
-    "bench-index": ("evaluate", "Compare indexes on the stored vectors: recall against time."),
+    "bench-index": ("bench", "Compare indexes on the stored vectors: recall against time."),
     "demo": ("demo", "Index real photographs, search them, and show the result."),
     "completion": ("manage", "Print the completion script of a shell."),
 }

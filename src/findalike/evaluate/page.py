@@ -13,7 +13,7 @@ import numpy as np
 
 from findalike.evaluate import report as reports
 from findalike.evaluate.report import Table
-from findalike.evaluate.run import Evaluation, Report, Result
+from findalike.evaluate.results import Evaluation, Report, Result
 from findalike.evaluate.task import Task
 from findalike.present.caption import Thumbnails, printable
 from findalike.present.page import PAGE_STYLE

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from findalike.evaluate.indexes import Comparison
 from findalike.evaluate.metrics import LEVELS
-from findalike.evaluate.run import Evaluation, Report, Result
+from findalike.evaluate.results import Evaluation, Report, Result
 from findalike.present import output
 
 matplotlib.use("Agg")

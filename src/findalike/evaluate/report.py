@@ -10,7 +10,7 @@ from typing import Any
 from findalike import __version__
 from findalike.evaluate import metrics
 from findalike.evaluate.bootstrap import Interval
-from findalike.evaluate.run import Comparison, Evaluation, Report, Result, Slice
+from findalike.evaluate.results import Comparison, Evaluation, Report, Result, Slice
 from findalike.evaluate.similarity import AS_SEARCHED
 from findalike.evaluate.task import PAIRS, Task
 from findalike.evaluate.verification import Verification
