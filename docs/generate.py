@@ -114,7 +114,9 @@ def cards(root: Path) -> str:
     for card in catalog.cards():
         side = str(card.preprocessing.get("side", ""))
         numbers = f"{card.dim}, {card.dtype}"
-        rows.append([f"`{card.space}`", card.precision, side, numbers, card.metric, card.licence, card.source])
+        rows.append(
+            [f"`{card.space}`", card.precision, side, numbers, card.metric, card.licence, card.source]
+        )
     digests = {card.name: card.sha256 for card in catalog.cards() if card.sha256}
     listed = "".join(f"- `{name}`: `{digest}`\n" for name, digest in digests.items())
     head = ["space", "precision", "input side", "numbers", "metric", "licence", "source"]
@@ -123,12 +125,12 @@ def cards(root: Path) -> str:
 
 def bands(root: Path) -> str:
     """From which similarity on each band begins, in each space that was calibrated."""
-    spaces = calibration.measured()
+    least = [(score, name) for score, name in reversed(calibration.BANDS[:-1])]
     rows = []
-    for least, name in calibration.BANDS[:-1]:
-        begins = [next(f"{x:.3f}" for x, y in points if y == least) for points in spaces.values()]
-        rows.append([name, f"{least:.2f}", *begins])
-    return table(["band", "from score", *(f"`{space}`" for space in spaces)], rows)
+    for space, points in calibration.measured().items():
+        begins = {score: f"{similarity:.3f}" for similarity, score in points}
+        rows.append([f"`{space}`", *(begins[score] for score, _ in least)])
+    return table(["space", *(f"{name}, {score:.2f}" for score, name in least)], rows)
 
 
 # The server
