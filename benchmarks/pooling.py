@@ -28,7 +28,7 @@ from findalike.encode import catalog
 from findalike.encode.base import encode
 from findalike.evaluate.metrics import leave_one_out
 from findalike.library import Library
-from findalike.types import Origin
+from findalike.types import Card, Origin
 from retrieval import SETS, as_searched, read_labels
 
 PLAIN = "efficientnet-lite0"
@@ -139,11 +139,12 @@ class Ways:
 
     def judge(self, way: str, encoder: str) -> None:
         vectors = self.vectors(encoder)
-        self.keep(way, plain(vectors), as_searched(vectors))
+        turned = self.card(encoder).dtype != "sparse"  # of a bag of words a search takes nothing off
+        self.keep(way, plain(vectors), as_searched(vectors) if turned else plain(vectors))
 
     def join(self, way: str, encoder: str, beside: str, weight: float) -> None:
         vectors, others = self.vectors(encoder), self.vectors(beside)
-        metric = self.library.store.cards()[self.space(beside)].metric
+        metric = self.card(beside).metric
         more = weight * np.stack([distance.similarity(metric, others, each) for each in others])
         self.keep(way, plain(vectors) + more, as_searched(vectors) + more)
 
@@ -154,12 +155,12 @@ class Ways:
 
     def vectors(self, encoder: str) -> np.ndarray:
         stored = {asset.uri: asset.id for asset in self.library.store.assets()}
-        rows = self.library.store.rows(self.space(encoder), stored.values())
+        rows = self.library.store.rows(self.card(encoder).space, stored.values())
         by_id = {row.asset_id: row.vector for row in rows}
         return np.stack([by_id[stored[str(path.absolute())]] for path in self.paths])
 
-    def space(self, encoder: str) -> str:
-        return next(card.space for card in self.library.store.cards().values() if card.name == encoder)
+    def card(self, encoder: str) -> Card:
+        return next(card for card in self.library.store.cards().values() if card.name == encoder)
 
 
 def plain(vectors: np.ndarray) -> np.ndarray:
