@@ -38,6 +38,7 @@ FIRST = "efficientnet-lite0"
 """The default encoder, which the others are held against."""
 
 DISTANCES_ON = "cars"
+NETWORKS = ("efficientnet", "clip", "onnx", "whitened")
 
 SEES = {
     "efficientnet": "what is shown: things, kinds of things and scenes, wherever they are and however lit",
@@ -172,9 +173,24 @@ def section(name: str, evaluation: Evaluation) -> Iterator[str]:
         f"## {name}\n\n{what}. {reports.heading(evaluation.task)}. p is that of the difference in mAP to "
         f"`{FIRST}` by a paired test, raised for the number of methods.\n"
     )
+    yield from reading(evaluation)
     yield reports.markdown_table(methods(evaluation))
     yield from (f"- {sentence}" for sentence in reports.remarks(evaluation))
     yield ""
+
+
+def reading(evaluation: Evaluation) -> Iterator[str]:
+    """What the table says, in sentences."""
+    ordered = by_map(evaluation)
+    plain = next((r for r in ordered if not r.method.card.name.startswith(NETWORKS)), None)
+    yield f"- Best: {named(ordered[0])}." + (f" Best without a network: {named(plain)}." if plain else "")
+    better = [c for c in evaluation.comparisons if c.p < 0.05 and c.difference.value > 0]
+    listed = ", ".join(f"`{c.method.partition('@')[0]}`" for c in better) or "none"
+    yield f"- Better than `{FIRST}` beyond chance (p below 0.05): {listed}.\n"
+
+
+def named(result: Result) -> str:
+    return f"`{result.method.short}` (mAP {result.means['map'].value:.3f})"
 
 
 def methods(evaluation: Evaluation) -> Table:

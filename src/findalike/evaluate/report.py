@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -125,7 +126,9 @@ def markdown(report: Report, level: int = 2) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    rules = ["---", *["---:"] * (len(table.head) - 1)]
+    """A table of Markdown, columns of numbers to the right."""
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.head)
+    rules = ["---:" if all(map(_NUMBER.match, column)) else "---" for column in columns]
     lines = [table.head, rules, *table.rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
@@ -138,6 +141,9 @@ def record(report: Report) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "evaluations": [_evaluation(each) for each in report.evaluations],
     }
+
+
+_NUMBER = re.compile(r"[-+–<*]* ?\d|[–-]?$")
 
 
 # Tables
