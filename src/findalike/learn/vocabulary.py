@@ -3,7 +3,7 @@ with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ from findalike.errors import ReadError, UsageError
 from findalike.learn.lesson import ROWS_AT_ONCE, Lesson, Watch, check_new, unseen
 from findalike.settings import Settings
 from findalike.store.base import Batch, Store, evenly
-from findalike.types import Asset, Card, Origin, Row, Vectors
+from findalike.types import Asset, Origin, Row, Vectors
 
 BOTH: Mapping[str, int] = {learned.BAG: 4_096, learned.VLAD: 64}
 """The kinds of spaces, and how many words each has unless it is said."""
@@ -160,36 +160,32 @@ _AT_ONCE = 64
 def _described(store: Store, ids: Sequence[str], kind: str, settings: Settings) -> Iterator[Described]:
     """The keypoints of the pictures of these ids that can be read, some at a time."""
     card = local.card(learned.BAG, kind, kind, 1, 0)
+
+    def look(read: tuple[Asset, bytes | None]) -> Descriptors | None:
+        """The keypoints of one picture, of its file or of its thumbnail; None where neither can be read."""
+        asset, small = read
+        with suppress(ReadError, OSError):
+            data = _bytes(asset) if small is None else small
+            side, budget = short_side([card]), settings.pixel_budget
+            picture = decode.decode(data, Origin(""), short_side=side, budget=budget).picture
+            return local.described(kind, picture.pixels)
+        return None
+
     with ThreadPoolExecutor(settings.worker_count()) as pool:
         for start in range(0, len(ids), _AT_ONCE):
             reads = _reads(store, ids[start : start + _AT_ONCE])
-            looks = pool.map(lambda read: _look(read, kind, card, settings), reads.values())
+            looks = pool.map(look, reads.values())
             yield {i: found for i, found in zip(reads, looks, strict=True) if found is not None}
 
 
-def _reads(store: Store, ids: Sequence[str]) -> dict[str, Callable[[], bytes]]:
-    """How to have the bytes of each: its file, or its thumbnail where that is gone."""
+def _reads(store: Store, ids: Sequence[str]) -> dict[str, tuple[Asset, bytes | None]]:
+    """Each asset by its id, with its thumbnail where its file is gone."""
     assets = store.get(ids)
     gone = {i for i, asset in assets.items() if not sources.exists(asset.uri)}
     small = store.thumbnails(gone) if gone else {}
-    reads: dict[str, Callable[[], bytes]] = {}
-    for i, asset in assets.items():
-        reads[i] = (lambda data: lambda: data)(small.get(i, b"")) if i in gone else _file(asset)
-    return reads
+    return {i: (asset, small.get(i, b"") if i in gone else None) for i, asset in assets.items()}
 
 
-def _file(asset: Asset) -> Callable[[], bytes]:
-    def read() -> bytes:
-        with sources.open_asset(asset.uri) as file:
-            return file.read()
-
-    return read
-
-
-def _look(read: Callable[[], bytes], kind: str, card: Card, settings: Settings) -> Descriptors | None:
-    """The keypoints of one picture; None for one that cannot be read now."""
-    with suppress(ReadError, OSError):
-        side, budget = short_side([card]), settings.pixel_budget
-        picture = decode.decode(read(), Origin(""), short_side=side, budget=budget).picture
-        return local.described(kind, picture.pixels)
-    return None
+def _bytes(asset: Asset) -> bytes:
+    with sources.open_asset(asset.uri) as file:
+        return file.read()
