@@ -332,7 +332,7 @@ def test_a_library_is_searched_by_bits_and_by_shares(tmp_path: Path, photo: Phot
         photo(name).save(tmp_path / f"{name}.jpg")
     Image.fromarray(plain(GREY)).save(tmp_path / "plain.png")
     with findalike.open(tmp_path / "library") as library:
-        for name in ("perceptual-hash", "hsv-histogram"):
+        for name in ("colour", "layout", "perceptual-hash", "hsv-histogram"):
             library.add(tmp_path, encoder=name)
             for each in ("chelsea.jpg", "plain.png"):
                 hits = library.search(tmp_path / each, encoder=name, include_self=True)
