@@ -23,7 +23,7 @@ NEIGHBOURS = 6
 AROUND = 4
 """The neighbours from this on tell how near to each other pictures are hereabouts."""
 
-CROWDED = 0.6
+CROWDED = 0.7
 """Neighbours nearer than this do not make a pair less likely: they may all be copies."""
 
 NUMBERS = 128

@@ -31,7 +31,7 @@ from findalike.types import Asset, Card, Origin, Pixels
 Stage = Literal["reading", "pairing", "comparing", "grouping"]
 Watch = Callable[[Stage, int, int], None]
 
-MOST = 10_000
+MOST = 12_000
 """So many pairs are compared by keypoints, the likeliest first. Up to some 10,000 pictures that is all that
 may be copies at all; of more, what is left out is told."""
 
@@ -113,13 +113,18 @@ class _Search:
         chosen = self._chosen(candidates)
         joined = _Joined(len(self._assets))
         verified: list[tuple[int, int]] = []
+        left = MOST
         for start in range(0, len(chosen), _BLOCK):
             block = [c for c in chosen[start : start + _BLOCK] if not joined.same(c.one, c.other)]
+            left -= sum(c.turn is None for c in block)
             for candidate, pair in zip(block, self._compared(block), strict=True):
                 if pair is not None:
                     joined.join(candidate.one, candidate.other)
                     verified.append((candidate.one, candidate.other))
             self._watch("comparing", min(start + _BLOCK, len(chosen)), len(chosen))
+            if left <= 0:
+                self.left_out = len(chosen) - min(start + _BLOCK, len(chosen))
+                break
         return verified
 
     def pair(self, one: int, other: int) -> Pair | None:
@@ -150,8 +155,7 @@ class _Search:
             return [c for c in found if self._same_size(c.one, c.other) and (c.turn == 0 or c.cosine > 0.9)]
         whole = [c for c in found if c.turn is not None]
         parts = [c for c in found if c.turn is None and c.cosine >= NEAR]
-        self.left_out = max(0, len(parts) - MOST)
-        return whole + parts[:MOST]
+        return whole + parts
 
     def _compared(self, block: Sequence[Candidate]) -> list[Pair | None]:
         self._gallery.fetch(place for c in block for place in (c.one, c.other))

@@ -27,6 +27,9 @@ CANVAS = 112
 WINDOW = 9
 """The side of a window, in pixels of the canvas."""
 
+EDGE = 5
+"""The same for what surrounds the overlap, which may be narrow."""
+
 FLAT = 3.0
 """A window whose grey levels spread less than this (standard deviation) tells nothing."""
 
@@ -210,16 +213,16 @@ def _agreement(a: Grey, b: Grey, there: Mask) -> tuple[float, float, float, floa
     return float(agree.mean()), float(np.median(correlation)), busier, sharper
 
 
-def _windows(grey: Grey) -> tuple[Grey, Grey]:
+def _windows(grey: Grey, side: int = WINDOW) -> tuple[Grey, Grey]:
     """Mean and variance around each pixel."""
-    mean = opencv().blur(grey, (WINDOW, WINDOW))
-    return mean, np.maximum(opencv().blur(grey * grey, (WINDOW, WINDOW)) - mean**2, 0)
+    mean = opencv().blur(grey, (side, side))
+    return mean, np.maximum(opencv().blur(grey * grey, (side, side)) - mean**2, 0)
 
 
-def _within(there: Mask) -> Mask:
+def _within(there: Mask, side: int = WINDOW) -> Mask:
     """The pixels whose whole window is true."""
     cv2 = opencv()
-    window = np.ones((WINDOW, WINDOW), np.uint8)
+    window = np.ones((side, side), np.uint8)
     kept = cv2.erode(there.astype(np.uint8), window, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     found: Mask = kept > 0
     return found
@@ -227,5 +230,5 @@ def _within(there: Mask) -> Mask:
 
 def _plain(grey: Grey, there: Mask) -> float:
     """The part of what is outside of the overlap in which next to nothing changes; 0 where nothing is."""
-    outside = _within(~there)
-    return float((_windows(grey)[1] < FLAT**2)[outside].mean()) if outside.any() else 0.0
+    outside = _within(~there, EDGE)
+    return float((_windows(grey, EDGE)[1] < FLAT**2)[outside].mean()) if outside.any() else 0.0

@@ -57,9 +57,10 @@ class Denials:
         """Forget what was said of any of these, alone or together; returns how many sayings went."""
         ids, contents = {a.id for a in assets}, {a.sha256 for a in assets}
         kept = [d for d in self.all if not (ids & {*d.ids} or contents & {*d.contents})]
-        if len(kept) < len(self.all):
+        gone = len(self.all) - len(kept)
+        if gone:
             self._write(kept)
-        return len(self.all) - len(kept)
+        return gone
 
     def _read(self) -> tuple[Denial, ...]:
         try:

@@ -20,6 +20,8 @@ from findalike.types import Asset
 Compare = Callable[[int, int], Pair | None]
 Orders = Callable[[Collection[str]], Order]
 Tick = Callable[[int, int], None]
+File = tuple[int, int] | None
+"""Device and number of a file."""
 
 ROUNDS = 4
 """So often another keeper is tried when the keeper turns out to be made from a member."""
@@ -128,19 +130,20 @@ def _groups(
     ]
     for place, pair in pairs.items():
         repeats += [(asset, pair.kind, pair.score, pair.changes) for asset in bundles[place].assets]
-    files = {_file(best)}
+    kept, files = _file(best), set[File]()
     members: list[Member] = []
     for asset, kind, score, said in repeats:
         if not any(denials.forbid(asset, each) for each in [best, *(m.asset for m in members)]):
-            members.append(_member(asset, kind, score, said, files))
+            members.append(_member(asset, kind, score, said, kept, files))
     if members:
         yield Group(best, tuple(members))
 
 
 def _member(
-    asset: Asset, kind: Kind, score: float, said: tuple[str, ...], files: set[tuple[int, int] | None]
+    asset: Asset, kind: Kind, score: float, said: tuple[str, ...], kept: File, files: set[File]
 ) -> Member:
-    """A member, with what comes free when it goes; `files` are those that are counted already."""
+    """A member, with what comes free when it goes. `kept` is the keeper's file, `files` are those that are
+    counted already."""
     if is_member(asset):
         return Member(asset, kind, score, said, 0, "in an archive")
     if kind == "alike":
@@ -148,13 +151,15 @@ def _member(
     if os.path.islink(uris.to_path(asset.uri)):  # noqa: PTH114
         return Member(asset, kind, score, said, 0, "a link")
     file = _file(asset)
-    if file is not None and file in files:
-        return Member(asset, kind, score, said, 0, "another name of a file listed already")
+    if file is not None and file == kept:
+        return Member(asset, kind, score, said, 0, "another name of the file to keep")
+    if file is not None and file in files:  # its bytes come free when its last name goes, and count once
+        return Member(asset, kind, score, said, 0, "")
     files.add(file)
     return Member(asset, kind, score, said, asset.size if file else 0, "" if file else "its file is gone")
 
 
-def _file(asset: Asset) -> tuple[int, int] | None:
+def _file(asset: Asset) -> File:
     """Which file it is, whatever its name; None for a member of an archive and for what is gone."""
     if is_member(asset):
         return None

@@ -89,8 +89,8 @@ def _centres(vectors: Vectors) -> Vectors:
     count = round(len(vectors) ** 0.5)
     random = np.random.default_rng(0)
     sample = vectors[random.choice(len(vectors), min(len(vectors), _SAMPLE * count), replace=False)]
-    centres = sample[:count].copy()
-    for _ in range(ROUNDS):
+    centres: Vectors = sample[:count].copy()
+    for _ in range(ROUNDS):  # an empty centre stays where it is
         own = np.argmax(sample @ centres.T, axis=1)
         order = np.argsort(own, kind="stable")
         there, starts = np.unique(own[order], return_index=True)
