@@ -167,7 +167,15 @@ def draw_indexes(found: Comparison, path: Path) -> None:
     for kind, (colour, mark) in zip(kinds, _styles(), strict=False):
         points = sorted((p.query_ms, p.recall) for p in found.points if p.kind == kind)
         times, recalls = zip(*points, strict=True)
-        axes.plot(times, recalls, color=colour, marker=mark, label=kind, linewidth=1.2)
+        axes.plot(
+            times,
+            recalls,
+            color=colour,
+            marker=mark,
+            label=kind,
+            linewidth=1.2,
+            **({"markersize": 11, "fillstyle": "none", "zorder": 5} if kind == "exact" else {}),
+        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(min(0.8, *(p.recall for p in found.points)) - 0.03, 1.02)

@@ -102,9 +102,10 @@ def recommendations(evaluation: Evaluation) -> Iterator[str]:
     for result in evaluation.results:
         if result.verification is None or result.method.distance != AS_SEARCHED:
             continue
+        named = f" with {result.method.card.name}" if len(evaluation.results) > 1 else ""
+        if len(result.verification.thresholds) < 2:
+            yield f"No score{named} reaches the precision that is wanted."
         for each in result.verification.thresholds:
-            card = result.method.card
-            named = f" with {card.name}" if len(evaluation.results) > 1 else ""
             yield (
                 f"--min-score {each.score:.3f}{named}, for {each.chosen_for}: precision "
                 f"{_between(each.precision)}, recall {_between(each.recall)} on pairs held out."
