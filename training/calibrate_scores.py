@@ -43,7 +43,23 @@ from findalike.rank import adapted
 from findalike.types import Card, Origin
 
 OUT = Path(__file__).parents[1] / "src/findalike/encode/data/calibration.json"
-CALIBRATED = ("efficientnet-lite0", "efficientnet-lite2", "colour", "layout")
+CALIBRATED = (
+    "efficientnet-lite0",
+    "efficientnet-lite2",
+    "colour",
+    "layout",
+    "average-hash",
+    "difference-hash",
+    "perceptual-hash",
+    "wavelet-hash",
+    "crop-resistant-hash",
+    "hsv-histogram",
+    "lab-histogram",
+    "dominant-colours",
+    "gist",
+    "hog",
+    "lbp",
+)
 SHARE_WORDS = 0.2
 COPIED = 300
 
