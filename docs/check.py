@@ -284,6 +284,8 @@ def _wrong_command(line: str) -> Iterator[str]:
     if command is None:
         yield f"there is no command {name}"
         return
+    if isinstance(command, click.Group):  # the first of its commands stands when none is named
+        command = command.commands.get(words[0] if words else "", next(iter(command.commands.values())))
     known = {
         word for p in command.get_params(click.Context(command)) for word in (*p.opts, *p.secondary_opts)
     }

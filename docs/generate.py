@@ -68,6 +68,9 @@ def commands(root: Path) -> str:
         assert command is not None
         context = click.Context(command, info_name=name, parent=group)
         parts.append(_command(command, context, f"findalike {name}"))
+        for each in command.commands.values() if isinstance(command, click.Group) else ():
+            below = click.Context(each, info_name=each.name, parent=context)
+            parts.append(_command(each, below, f"findalike {name} {each.name}"))
     return "\n".join(parts)
 
 

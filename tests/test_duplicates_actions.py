@@ -32,7 +32,7 @@ def contents(folder: Path) -> Tree:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, photo: Photo) -> Path:
-    """Two photographs with two copies of each, and a library of them, moved to their place before each test."""
+    """Two photographs, each with two copies."""
     root = tmp_path_factory.mktemp("made")
     (root / "b").mkdir()
     for name in ("coffee", "chelsea"):

@@ -31,7 +31,7 @@ from findalike.types import Asset, Card, Origin, Pixels
 Stage = Literal["reading", "pairing", "comparing", "grouping"]
 Watch = Callable[[Stage, int, int], None]
 
-MOST = 12_000
+MOST = 8_000
 """So many pairs are compared by keypoints, the likeliest first. Up to some 10,000 pictures that is all that
 may be copies at all; of more, what is left out is told."""
 
@@ -40,6 +40,9 @@ ALIKE = 0.85
 
 NEAR = 0.35
 """Pairs whose reduced embeddings are less near are not compared by keypoints."""
+
+LEAST_LIKELY = 0.2
+"""Nor are pairs that stand out less among their neighbours."""
 
 SAME_LEVELS = 2.0
 """Thumbnails of the same pixels differ by no more than this on average, in grey levels."""
@@ -154,7 +157,7 @@ class _Search:
         if "copy" not in self._kinds:
             return [c for c in found if self._same_size(c.one, c.other) and (c.turn == 0 or c.cosine > 0.9)]
         whole = [c for c in found if c.turn is not None]
-        parts = [c for c in found if c.turn is None and c.cosine >= NEAR]
+        parts = [c for c in found if c.turn is None and c.cosine >= NEAR and c.likely >= LEAST_LIKELY]
         return whole + parts
 
     def _compared(self, block: Sequence[Candidate]) -> list[Pair | None]:
