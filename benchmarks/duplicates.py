@@ -183,7 +183,7 @@ def judged(data: Path, work: Path, count: int, seed: int) -> None:
         began, cpu = time.perf_counter(), time.process_time()
         found = opened.find_duplicates()
         print(f"{len(opened):,} pictures in {time.perf_counter() - began:.1f} s, "
-              f"{time.process_time() - cpu:.1f} s of processor; {found.left_out:,} pairs left out")  # fmt: skip
+              f"{time.process_time() - cpu:.1f} s of processor; {found.left_out:,} left out")  # fmt: skip
     originals = {str(path): number for number, path in enumerate(pictures)}
     edits = {str(work / "edits" / e / f"{n:03d}.jpg"): (e, n) for e in EDITS for n in range(len(pictures))}
     right, wrong = scored(found.groups, edits, originals)

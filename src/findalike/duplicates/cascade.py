@@ -19,7 +19,7 @@ from findalike.duplicates import candidates, changes, compare
 from findalike.duplicates.candidates import Candidate
 from findalike.duplicates.compare import Overlay
 from findalike.duplicates.denials import Denials
-from findalike.duplicates.gallery import Gallery, Thumbnail
+from findalike.duplicates.gallery import KEPT, Gallery, Thumbnail
 from findalike.duplicates.group import LEVELS, Group, Level, Pair
 from findalike.duplicates.grouping import Bundle, Orders, grouped
 from findalike.encode import calibration
@@ -76,7 +76,7 @@ def find(
         store, bundles, level, denials, cards.get(LAYOUT.space), embedding(cards), workers, watch
     )
     pairs = search.pairs() if len(bundles) > 1 else []
-    groups = grouped(bundles, pairs, search.pair, order, denials, partial(watch, "grouping"))
+    groups = grouped(bundles, pairs, search.pair, order, denials, partial(watch, "grouping"), search.prepare)
     return Found(tuple(groups), search.left_out, bool(cards) and LAYOUT.space not in cards)
 
 
@@ -134,6 +134,10 @@ class _Search:
         """How `other` repeats `one`, looked at now."""
         self._gallery.fetch((one, other))
         return self._compare(one, other)
+
+    def prepare(self, places: Sequence[int]) -> None:
+        """Have the thumbnails of these at hand, as far as memory goes."""
+        self._gallery.fetch(places[:KEPT])
 
     def _candidates(self) -> list[Candidate]:
         found = []

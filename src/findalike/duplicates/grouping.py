@@ -53,12 +53,15 @@ def grouped(
     orders: Orders,
     denials: Denials,
     tick: Tick = lambda done, total: None,
+    prepare: Callable[[Sequence[int]], None] = lambda places: None,
 ) -> list[Group]:
     """Groups of two and more, the largest gain first. `pairs` are places in `bundles`; `compare` says how the
-    second repeats the first."""
+    second repeats the first, and `prepare` is told which are compared next."""
     components = _components(len(bundles), pairs)
     found: list[Group] = []
     for number, component in enumerate(components, 1):
+        if len(component) > 1:
+            prepare(component)
         for keeper, members in _stars(bundles, component, compare, orders):
             found += _groups(bundles, keeper, members, denials)
         tick(number, len(components))
@@ -133,7 +136,8 @@ def _groups(
     kept, files = _file(best), set[File]()
     members: list[Member] = []
     for asset, kind, score, said in repeats:
-        if not any(denials.forbid(asset, each) for each in [best, *(m.asset for m in members)]):
+        others = [best, *(m.asset for m in members)] if denials.all else []
+        if not any(denials.forbid(asset, each) for each in others):
             members.append(_member(asset, kind, score, said, kept, files))
     if members:
         yield Group(best, tuple(members))
