@@ -1,7 +1,8 @@
 """From verified pairs to groups with a keeper.
 
 Pairs hang pictures together, and a chain of pairs may lead from a picture to quite another. So a group is a
-star: its keeper, and what was compared with the keeper itself. What is left over may be another group.
+star: its keeper, what repeats the keeper itself, and what repeats one of the two members that agree with the
+keeper best. What is left over may be another group.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ Orders = Callable[[Collection[str]], Order]
 Tick = Callable[[int, int], None]
 File = tuple[int, int] | None
 """Device and number of a file."""
+
+STRONG = 0.97
+"""Through members of such a score another may belong to a group."""
 
 ROUNDS = 4
 """So often another keeper is tried when the keeper turns out to be made from a member."""
@@ -120,7 +124,22 @@ def _star(
         if made <= derived:
             break
         derived |= made
-    return keeper, tried[keeper]
+    return keeper, _with_second_links(places, keeper, tried[keeper], compare)
+
+
+def _with_second_links(
+    places: list[int], keeper: int, members: dict[int, Pair], compare: Compare
+) -> dict[int, Pair]:
+    """The members, and what repeats one of those that agree with the keeper best: of a turned keeper a
+    captioned copy is told less well than of its upright twin. No chain is longer."""
+    strong = sorted((p for p in members if members[p].score >= STRONG), key=lambda p: -members[p].score)[:2]
+    found = dict(members)
+    for other in places:
+        if other != keeper and other not in members:
+            pairs = (compare(each, other) for each in strong)
+            if pair := next((pair for pair in pairs if pair is not None and pair.kind != "alike"), None):
+                found[other] = pair
+    return found
 
 
 def _groups(
