@@ -66,8 +66,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures that repeat one another. Each member was compared with the keeper itself, or with a member that
-    agrees with it nearly exactly, so nothing hangs together by a long chain."""
+    """Pictures that repeat one another. Each member was compared with the keeper itself, or with a member
+    that agrees with it nearly exactly, so nothing hangs together by a long chain."""
 
     keeper: Asset
     members: tuple[Member, ...]
