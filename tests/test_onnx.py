@@ -286,7 +286,7 @@ def test_two_spaces_in_one_library(tmp_path: Path, pictures: Path, net: Path) ->
         library.add(pictures)
         report = library.add(pictures, encoder=f"onnx:{net}")
         assert (report.encoded, report.failures) == (4, ())
-        assert [status.rows for status in library.store.status().values()] == [4, 4]
+        assert [status.rows for status in library.store.status().values()] == [4, 4, 4, 4]
         space = space_of(library, "onnx:")
     with findalike.open(tmp_path / "library", "r") as library:
         for name in (f"onnx:{net}", space, space.partition("@")[0]):
@@ -317,7 +317,7 @@ def test_a_model_that_was_moved_and_renamed(tmp_path: Path, pictures: Path, net:
         assert hits[0].space == space
         assert library.add(pictures, encoder=f"onnx:{moved}").unchanged == 4
     with findalike.open(tmp_path / "library", "r") as library:
-        assert list(library.store.cards()) == [space]
+        assert list(library.store.cards()) == [space, "colour@1-float32", "layout@1-float32"]
         assert len(library.search(pictures / "coffee.jpg")) == 3
 
 
