@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,15 +13,16 @@ import numpy as np
 import pytest
 
 import findalike
+from findalike import plugins
 from findalike.encode import catalog
 from findalike.errors import LibraryError, UsageError
-from findalike.evaluate import report, stored, tables, task, truth
-from findalike.evaluate.results import Method, Options, Report
+from findalike.evaluate import page, report, stored, tables, task, truth
+from findalike.evaluate.results import Cost, Method, Options, Report, Result
 from findalike.evaluate.run import evaluate
 from findalike.evaluate.task import Task
 from findalike.evaluate.truth import Labels, Pictures
 from findalike.store.base import Batch
-from findalike.types import Asset, Origin, Row
+from findalike.types import Asset, Card, Origin, Row
 
 CARD = catalog.find("efficientnet-lite0", "int8")
 QUIET = Options(timing=False)
@@ -78,6 +80,20 @@ def test_leave_one_out_by_hand() -> None:
     assert {value: each.queries for value, each in by_value.items()} == {"a": 2, "b": 2}
     assert by_value["b"].means["map"].value == pytest.approx((1 / 3 + 1 / 2) / 2)
     assert any("1 query has nothing relevant" in sentence for sentence in report.remarks(evaluation))
+    assert report.heading(evaluation) == (
+        "kind: leave one out, 5 pictures of 3 values, 4 with something to find"
+    )
+
+
+def test_the_page_shows_the_queries_that_are_not_answered_in_full() -> None:
+    assets = [asset(n, kind=k) for n, k in zip("12345", "aabbc", strict=True)]
+    library = filled(assets, directions(0, 10, 14, 60, 90))
+    found = all_of(library)
+    made = judged(library, task.leave_one_out("kind", found, column(found, "kind")))
+    text = page.page(replace(made, paths=("holiday",)), lambda ids: {})
+    assert "findalike eval: holiday</h1>" in text
+    assert text.count('class="query"') == 3  # 2, 3 and 4; 1 finds all first, and 5 has nothing to find
+    assert ("AP 0.33" in text, "similarity 0." in text, "AP 1.00" in text) == (True, True, False)
 
 
 def test_the_order_is_that_of_a_search() -> None:
@@ -133,6 +149,13 @@ def test_ties_do_not_know_the_labels() -> None:
     means = evaluation.results[0].means
     assert means["precision@20"].value == pytest.approx(means["precision"].value, abs=0.12)
     assert any("same vector" in note for note in evaluation.notes)
+    (searched,) = judged(library, evaluation.task, "as searched").evaluations
+    assert searched.results[0].verification is not None
+    assert searched.results[0].verification.thresholds == ()
+    assert list(report.recommendations(searched)) == [
+        "No score can be recommended for equal error.",
+        "No score can be recommended for precision 0.9.",
+    ]
 
 
 def test_unlabelled_pictures_are_left_out_and_counted() -> None:
@@ -202,18 +225,22 @@ def test_relevant_pictures_with_grades_by_hand(tmp_path: Path) -> None:
     found = all_of(library)
     known = truth.relevant(found, tables.read(table))
     assert set(known.unknown) == {"/p/9", "/p/7"}
+    assert known.grades.keys() == {0, 1}
     (evaluation,) = judged(library, task.of_relevant("truth", found, known)).evaluations
     result = evaluation.results[0]
     dcg, ideal = 3 / math.log2(3) + 1 / math.log2(4), 3 + 1 / math.log2(3)
     assert result.means["ndcg"].value == pytest.approx(dcg / ideal)
-    assert result.queries == 1
+    assert (result.queries, result.without) == (1, 1)
+    assert report.heading(evaluation) == (
+        "truth: query against gallery, 2 queries on 4 pictures, 1 with something to find"
+    )
     assert any("2 files of the truth" in said for said in report.remarks(evaluation))
 
 
 def test_pairs_of_a_table(tmp_path: Path) -> None:
     library = filled([asset(n) for n in "1234"], directions(0, 10, 60, 75))
     table = tmp_path / "pairs.csv"
-    rows = ["1,2,same", "3,4,1", "1,3,0", "2,4,different", "1,9,1"]
+    rows = ["1,2,same", "3,4,1", "1,3,0", "2,4,different", "1,9,1", "2,2,1"]
     table.write_text(
         "first,second,same\n" + "\n".join(f"/p/{a},/p/{b},{c}" for a, b, c in (r.split(",") for r in rows))
     )
@@ -224,7 +251,9 @@ def test_pairs_of_a_table(tmp_path: Path) -> None:
     verification = evaluation.results[0].verification
     assert verification is not None
     assert (verification.pairs, verification.same, verification.auc, verification.equal_error) == (4, 2, 1, 0)
+    assert verification.base == 0.5
     assert evaluation.task.unknown == ("/p/9",)
+    assert "1 pair of a picture and itself left out." in report.remarks(evaluation)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +264,8 @@ def test_pairs_of_a_table(tmp_path: Path) -> None:
         ("t.csv", "first\n/p/1\n", "one named 'second' is missing"),
         ("t.csv", "first,second,same\n/p/1,/p/2,maybe\n", "line 2 says 'maybe'"),
         ("t.csv", "first,second,same\n/p/1,/p/2\n", "line 2 has 2 fields"),
+        ("t.csv", "first,second,same\n/p/1,,1\n", "line 2 names no picture in the column 'second'"),
+        ("t.csv", "first,second,same\n/p/1,/p/1,1\n", "all pairs are of one picture"),
         ("t.csv", "first,second,same\n/p/8,/p/9,1\n", "none of its pictures is in the library"),
         ("t.csv", "a,a,b\n/p/1,/p/2,1\n", "two columns named 'a'"),
         ("t.json", "[1, 2]", "must be a list of objects"),
@@ -287,3 +318,34 @@ def test_methods_are_compared_on_the_same_queries() -> None:
     written = report.markdown(evaluate(library, [asked], methods, QUIET))
     assert "| method | P@1 |" in written
     assert json.dumps(report.record(evaluate(library, [asked], methods, QUIET)), allow_nan=False)
+
+
+def test_a_drawing_has_the_best_distance_of_each_encoder() -> None:
+    pytest.importorskip("matplotlib")
+    plots = plugins.on_use("findalike.evaluate.plots")
+    cards = [Card(f"card-{n:02}", "1", 8) for n in range(14)]
+    quality = {
+        Method(card, name).label: n / 20 + worth
+        for n, card in enumerate(cards)
+        for name, worth in (("cosine", 0.01), ("city-block", 0.02), ("euclidean", 0.0))
+    }
+    results = [
+        Result(Method(card, name), Cost(None, 0, 8))
+        for card in cards
+        for name in ("cosine", "city-block", "euclidean")
+    ]
+    shown = plots.shown(results, lambda each: quality[each.method.label])
+    best = [f"card-{n:02}, city-block" for n in (13, 12, 11, 10, 9, 8, 7, 6, 5, 0)]
+    assert [each.method.short for each in shown] == best
+
+
+def test_times_can_be_read_off_a_drawing() -> None:
+    pytest.importorskip("matplotlib")
+    plots = plugins.on_use("findalike.evaluate.plots")
+    made, axes = plots.figure("", "ms", "")
+    axes.plot([0.3, 5.6], [0, 1])
+    plots._logarithmic(axes)
+    made.canvas.draw()
+    low, high = axes.get_xlim()
+    written = [label.get_text() for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert written == ["0.5", "1", "2", "5"]

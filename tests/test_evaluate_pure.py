@@ -10,7 +10,7 @@ import pytest
 
 from findalike import distance
 from findalike.encode import calibration
-from findalike.evaluate import bootstrap, similarity, verification
+from findalike.evaluate import bootstrap, report, similarity, verification
 from findalike.evaluate.verification import Scored
 from findalike.rank import adapted
 from findalike.types import Card
@@ -156,6 +156,20 @@ def test_pairs_of_one_kind_are_refused(same: list[int]) -> None:
         verification.verify(scored([0.1, 0.2, 0.3], same), 0.9)
 
 
+def test_no_threshold_of_pairs_that_cannot_be_told_apart() -> None:
+    found = verification.verify(scored([0.5] * 40, [1, 0] * 20), 0.9)
+    assert (found.auc, found.thresholds) == (0.5, ())
+    assert found.missed == ("equal error", "precision 0.9")
+
+
+def test_no_threshold_that_held_only_where_it_was_chosen() -> None:
+    # One same pair lies above all others: without it, no score reaches the precision.
+    found = verification.verify(scored([0.99, *np.linspace(0.1, 0.8, 60)], [1] + [1, 0, 0] * 20), 0.9)
+    assert [each.chosen_for for each in found.thresholds] == ["equal error"]
+    assert found.missed == ("precision 0.9",)
+    assert found.base == 40 / 61
+
+
 # Intervals and tests
 
 
@@ -173,6 +187,16 @@ def test_an_interval_is_near_that_of_theory_and_of_scipy() -> None:
     ).confidence_interval
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=error * 0.2)
     assert bootstrap.means(values, seed=1)[0] == found
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0, 1.0, 0.0], [1.0] * 30])
+def test_no_interval_where_resamples_cannot_tell(values: list[float]) -> None:
+    (found,) = bootstrap.means(np.array(values)[:, None])
+    assert found.value == np.mean(values)
+    assert not found.known
+    assert math.isnan(found.high)
+    assert report.between(found) == f"{found.value:.2f}"
+    assert report.between(bootstrap.Interval(0.8, 0.5, 1), 3) == "0.800 (0.50–1.00)"
 
 
 def test_resamples_in_blocks_draw_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -119,7 +120,7 @@ def eval(  # noqa: A001  (commands are found by their names)
         options = Options({name: _column(known, name) for name in by}, precision, not no_timing, seed)
         methods = [Method(card, distance) for card in cards for distance in wanted]
         with progress() as watch:
-            report = evaluate(opened, tasks, methods, options, watch)
+            report = replace(evaluate(opened, tasks, methods, options, watch), paths=paths)
         _print(report, to_stdout=json_file != "-")
         _write(report, opened, json_file, markdown, plots, html)
     unknown = sum(len(each.unknown) for each in tasks)
@@ -139,6 +140,8 @@ def _check_options(
         raise click.UsageError("which column of --labels says what is alike? Name it: --column NAME")
     if (split or queries) and (pairs or relevant):
         raise click.UsageError("--split and --queries go with labels; pairs and tables say what asks")
+    if split and "=" not in split:
+        raise click.UsageError(f"--split {split}: write COLUMN=VALUE, such as role=query")
     if split and queries:
         raise click.UsageError("give --split or --queries, not both")
 
@@ -154,8 +157,18 @@ def check_outputs(
         raise UsageError(f"{html}: a page ends in .html or .htm")
     if plots:
         plugins.on_use("matplotlib", "findalike[plots]")
-        if Path(plots).exists() and not Path(plots).is_dir():
-            raise UsageError(f"{plots}: this is a file; --plots takes a folder")
+        _make(Path(plots))
+
+
+def _make(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: this is a file; --plots takes a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: this folder cannot be made: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{folder}: nothing can be written into this folder; give another to --plots")
 
 
 def _distances(names: Sequence[str]) -> Sequence[str]:
@@ -237,7 +250,11 @@ def _under(asset: Asset, roots: Sequence[str]) -> bool:
 
 
 def _known(found: Pictures, labels: str | None) -> Known:
-    return truth.of_table(found, tables.read(labels)) if labels else truth.of_library(found)
+    """What is said of pictures; the folder that each lies in is a column, too, unless one has its name."""
+    known = truth.of_table(found, tables.read(labels)) if labels else truth.of_library(found)
+    if truth.FOLDER in known.columns:
+        return known
+    return replace(known, columns={**known.columns, truth.FOLDER: truth.of_folders(found)})
 
 
 def _column(known: Known, name: str) -> Labels:
@@ -253,7 +270,7 @@ def _asking(
     """Which pictures ask, where it is said."""
     if split:
         column, _, value = split.partition("=")
-        return task.sides(column, _column(known, column), value or "query")
+        return task.sides(column, _column(known, column), value)
     if queries:
         roots = [uris.from_path(os.path.expanduser(queries))]  # noqa: PTH111
         asks = [_under(asset, roots) for asset in found.assets]
@@ -297,7 +314,7 @@ def progress() -> Iterator[Watch]:
 def _print(report: Report, to_stdout: bool) -> None:
     """Tables on a terminal, tab-separated lines elsewhere; sentences go to stderr."""
     for evaluation in report.evaluations:
-        say(f"{printable(reports.heading(evaluation.task))}")
+        say(f"{printable(reports.heading(evaluation))}")
         for table in reports.tables(evaluation):
             print_table(table, to_stdout)
         for sentence in (*reports.recommendations(evaluation), *reports.remarks(evaluation)):

@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from findalike.cli.options import console
-from findalike.evaluate.report import Table
+from findalike.evaluate.report import BESIDE, Table
 from findalike.present import output
 from findalike.present.caption import printable
 
@@ -25,14 +25,17 @@ def print_table(table: Table, to_stdout: bool) -> None:
     """On a terminal as a table, elsewhere in lines; on stderr where stdout is for JSON."""
     if (sys.stdout if to_stdout else sys.stderr).isatty():
         out = console(stderr=not to_stdout)
-        out.print(_grid(_fitting(table, out.width)))
+        fitting = _fitting(table, out.width)
+        out.print(_grid(fitting))
+        if missing := [name for name in table.head if name not in fitting.head]:
+            out.print(Text(f"No room for {printable(', '.join(missing))}."), style="dim")
     elif to_stdout:
         click.echo(_tabbed(table))
 
 
 def _fitting(table: Table, width: int) -> Table:
     """The table without columns that a narrow terminal has no room for; files have them all."""
-    for name in DISPENSABLE:
+    for name in (*DISPENSABLE, *(name for name in reversed(table.head) if name.startswith(BESIDE))):
         natural = (max(map(len, column)) for column in zip(table.head, *table.rows, strict=True))
         if sum(natural) + GAP * len(table.head) <= width or name not in table.head:
             continue

@@ -6,6 +6,7 @@ resampled together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,17 +16,24 @@ from numpy.typing import NDArray
 DRAWS = 2_000
 FLIPS = 10_000
 LEVEL = 0.95
+LEAST = 5
+"""Rows below which resamples say nothing of how sure a mean is."""
+
 _AT_ONCE = 4_000_000
 """Numbers held in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number and the ends of its 95 % interval."""
+    """A number and the ends of its 95 % interval, which are NaN where nothing is known of them."""
 
     value: float
     low: float
     high: float
+
+    @property
+    def known(self) -> bool:
+        return not math.isnan(self.low)
 
 
 def sums(values: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
@@ -48,15 +56,17 @@ def means(values: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> lis
     columns)."""
     if not len(values):
         return [Interval(float("nan"), float("nan"), float("nan"))] * values.shape[1]
-    lows, highs = percentiles(sums(values, draws, seed) / len(values))
+    lows, highs = percentiles(sums(values, draws, seed) / len(values), len(values))
     return [Interval(*map(float, each)) for each in zip(values.mean(axis=0), lows, highs, strict=True)]
 
 
-def percentiles(resampled: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The ends of the interval of each column, NaN left out."""
+def percentiles(resampled: NDArray[np.float64], rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of the interval of each column, of resamples of so many rows. Both NaN where resamples cannot
+    tell: of fewer than `LEAST` rows, or of rows that are all the same, of which more could still differ."""
     ends = (1 - LEVEL) / 2
-    lows, highs = np.nanquantile(resampled, [ends, 1 - ends], axis=0)
-    return lows, highs
+    lows, highs = np.quantile(resampled, [ends, 1 - ends], axis=0)
+    blind = (np.ptp(resampled, axis=0) < 1e-12) | (rows < LEAST)
+    return np.where(blind, np.nan, lows), np.where(blind, np.nan, highs)
 
 
 def sign_flip(differences: NDArray[np.float64], flips: int = FLIPS, seed: int = 0) -> float:

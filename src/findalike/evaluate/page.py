@@ -14,12 +14,13 @@ import numpy as np
 from findalike.evaluate import report as reports
 from findalike.evaluate.report import Table
 from findalike.evaluate.results import Evaluation, Report, Result
+from findalike.evaluate.similarity import AS_SEARCHED
 from findalike.evaluate.task import Task
 from findalike.present.caption import Thumbnails, printable
 from findalike.present.page import PAGE_STYLE
 
 WORST = 24
-"""Queries of each task that are shown."""
+"""Queries of each task that are shown, at most."""
 
 STYLE = """
 main { font: 15px/1.45 system-ui, sans-serif; }
@@ -47,11 +48,17 @@ figure { margin: 0; min-width: 0; }
 .no .shot { outline: 2px dashed #b0303a; }
 .asked .shot { outline: 3px solid #2563eb; }
 .asked .mark { background: #2563eb; }
-figcaption { font-size: .8rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
-  margin-top: .35em; }
+figcaption { font-size: .8rem; margin-top: .35em; }
+figcaption span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 @media (max-width: 70rem) { .found { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
 @media (max-width: 40rem) { .query { grid-template-columns: 1fr; } .asked { max-width: 10rem; } }
 """
+
+
+LEGEND = (
+    "AP: average precision of the query. ✓ and a solid frame: relevant. ✗ and a dashed frame: not. Below "
+    "each its label, how alike it is, and its file."
+)
 
 
 def page(report: Report, thumbnails: Thumbnails, title: str = "findalike eval") -> str:
@@ -65,7 +72,7 @@ def page(report: Report, thumbnails: Thumbnails, title: str = "findalike eval") 
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{escape(title)}: {_said(report.library)}</h1>\n{body}"
+        f"<h1>{escape(title)}: {_said(report.of)}</h1>\n{body}"
         f'<p class="quiet">{escape(reports.EXPLAINED)}</p>\n</main>\n</body>\n</html>\n'
     )
 
@@ -73,7 +80,7 @@ def page(report: Report, thumbnails: Thumbnails, title: str = "findalike eval") 
 def _section(evaluation: Evaluation, thumbnails: Thumbnails) -> str:
     said = [*reports.recommendations(evaluation), *reports.remarks(evaluation)]
     parts = [
-        f"<h2>{_said(reports.heading(evaluation.task))}</h2>\n",
+        f"<h2>{_said(reports.heading(evaluation))}</h2>\n",
         *map(_table, reports.tables(evaluation)),
         f"<ul>{''.join(f'<li>{_said(sentence)}</li>' for sentence in said)}</ul>\n" if said else "",
         *_worst(evaluation, thumbnails),
@@ -91,17 +98,20 @@ def _table(table: Table) -> str:
 
 
 def _worst(evaluation: Evaluation, thumbnails: Thumbnails) -> Iterator[str]:
-    """The queries that the first method answers worst."""
+    """The queries that the first method answers worst, without those that it answers in full."""
     result, task = evaluation.results[0], evaluation.task
     if result.top is None:
         return
     quality = result.per_query["map"]
-    judged = np.flatnonzero(~np.isnan(quality))
+    judged = np.flatnonzero(quality < 1)
     worst = judged[np.argsort(quality[judged], kind="stable")][:WORST]
     places = {int(p) for row in worst for p in (task.queries[row], *result.top.places[row]) if p >= 0}
     shots = thumbnails([task.pictures.assets[place].id for place in sorted(places)])
+    if not len(worst):
+        yield f"<p>{_said(result.method.label)} ranks all that is relevant first, for every query.</p>\n"
+        return
     yield f"<h3>The {len(worst)} queries that {_said(result.method.label)} answers worst</h3>\n"
-    yield '<p class="quiet">✓ and a solid frame: relevant. ✗ and a dashed frame: not.</p>\n'
+    yield f'<p class="quiet">{LEGEND}</p>\n'
     for row in worst:
         yield _query(task, result, int(row), shots)
 
@@ -110,10 +120,11 @@ def _query(task: Task, result: Result, row: int, shots: Mapping[str, bytes]) -> 
     top = result.top
     assert top is not None
     asked = int(task.queries[row])
-    quality = f"average precision {result.per_query['map'][row]:.2f}"
+    quality = f"AP {result.per_query['map'][row]:.2f}"
+    measure = "score" if result.method.distance == AS_SEARCHED else "similarity"
     found = "".join(
         _figure("li", task, int(place), f"{'✓' if right else '✗'} {rank}", "yes" if right else "no", shots,
-                f"{score:.2f}")
+                f"{measure} {score:.2f}")
         for rank, (place, score, right) in enumerate(
             zip(top.places[row], top.scores[row], top.relevant[row], strict=True), 1)
         if place >= 0
@@ -132,11 +143,11 @@ def _figure(
     shown = (
         f'<img src="data:image/{kind};base64,{base64.b64encode(data).decode()}" alt="{name}">' if data else ""
     )
-    said = f"{_said(label)}<br>" if label else ""
+    said = f"<span>{_said(label)}</span>" if label else ""
     return (
         f'<{element} class="{side}"><figure title="{_said(asset.uri)}"><div class="shot">{shown}'
-        f'<span class="mark">{mark}</span></div><figcaption>{said}'
-        f'<span class="quiet">{words} · {name}</span></figcaption></figure></{element}>'
+        f'<span class="mark">{mark}</span></div><figcaption>{said}<span class="quiet">{words}</span>'
+        f'<span class="quiet">{name}</span></figcaption></figure></{element}>'
     )
 
 

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from findalike import __version__
-from findalike.evaluate import metrics
+from findalike.evaluate import bootstrap, metrics
 from findalike.evaluate.bootstrap import Interval
 from findalike.evaluate.results import Comparison, Evaluation, Report, Result, Slice
 from findalike.evaluate.similarity import AS_SEARCHED
-from findalike.evaluate.task import PAIRS, Task
+from findalike.evaluate.task import LEAVE_ONE_OUT, PAIRS
 from findalike.evaluate.verification import Verification
 
 MAIN = {
@@ -27,13 +27,20 @@ MAIN = {
 }
 """The metrics of the main table, as they are called there. JSON has all."""
 
+BESIDE = "P@1 by "
+"""How the columns of other methods begin, beside the values of a column."""
+
+OTHERS = 3
+"""Methods that are shown there beside the first; JSON has all."""
+
 WORST_VALUES = 12
 """Values of a column that a table shows, the worst; JSON has all."""
 
 EXPLAINED = (
     "P@k: share of the first k that is relevant; R@k: share of what is relevant among the first k; mAP: mean "
     "of the average precision over the full ranking; R-prec: precision at the number of relevant pictures; "
-    "MRR: mean of 1 over the rank of the first relevant one. Behind ± and in brackets: 95 % intervals."
+    "MRR: mean of 1 over the rank of the first relevant one. In brackets: 95 % intervals, where there are "
+    f"{bootstrap.LEAST} queries or more that differ. Base: the accuracy of one answer for all pairs."
 )
 
 
@@ -59,16 +66,20 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         yield _sliced(column, results)
 
 
-def heading(task: Task) -> str:
-    """What was judged, and on how much: `category: leave one out, 500 pictures of 10 values`."""
-    counts = task.counts
+def heading(evaluation: Evaluation) -> str:
+    """What was judged, and on how much: `album: query against gallery, 10 queries on 99 pictures
+    of 33 values`."""
+    task, counts = evaluation.task, evaluation.task.counts
     if task.protocol == PAIRS:
-        said = f"{counts['pairs']:,} pairs, {counts['same']:,} of them the same"
-    elif "values" in counts:
-        said = f"{counts['labelled']:,} pictures of {counts['values']:,} values"
+        return f"{task.name}: {task.protocol}, {counts['pairs']:,} pairs, {counts['same']:,} of them the same"
+    if task.protocol == LEAVE_ONE_OUT:
+        said = _several(len(task.queries), "picture")
     else:
-        said = f"{counts['queries']:,} queries, {counts['gallery']:,} pictures"
-    return f"{task.name}: {task.protocol}, {said}"
+        said = f"{_several(len(task.queries), 'query')} on {_several(len(task.gallery), 'picture')}"
+    values = f" of {_several(counts['values'], 'value')}" if "values" in counts else ""
+    judged = evaluation.results[0].queries
+    counted = "" if judged == len(task.queries) else f", {judged:,} with something to find"
+    return f"{task.name}: {task.protocol}, {said}{values}{counted}"
 
 
 def remarks(evaluation: Evaluation) -> Iterator[str]:
@@ -82,15 +93,21 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
     }
     for name, sentence in left_out.items():
         if count := task.counts.get(name, 0):
-            yield sentence.format(f"{count:,} {'picture' if count == 1 else 'pictures'}")
+            yield sentence.format(_several(count, "picture"))
+    if count := task.counts.get("selves", 0):
+        yield f"{_several(count, 'pair')} of a picture and itself left out."
     if results and results[0].without:
         count = results[0].without
-        have = "query has" if count == 1 else "queries have"
-        yield f"{count:,} {have} nothing relevant to find, and do not count."
+        said = (
+            "has nothing relevant to find, and does"
+            if count == 1
+            else "have nothing relevant to find, and do"
+        )
+        yield f"{_several(count, 'query')} {said} not count."
     if task.unknown:
         some = ", ".join(task.unknown[:3])
         more = ", …" if len(task.unknown) > 3 else ""
-        files = f"{len(task.unknown):,} {'file' if len(task.unknown) == 1 else 'files'}"
+        files = _several(len(task.unknown), "file")
         yield f"{files} of the truth not among the pictures, and left out: {some}{more}."
     for label, why in evaluation.skipped.items():
         yield f"{label} was left out: {why}."
@@ -103,20 +120,20 @@ def recommendations(evaluation: Evaluation) -> Iterator[str]:
         if result.verification is None or result.method.distance != AS_SEARCHED:
             continue
         named = f" with {result.method.card.name}" if len(evaluation.results) > 1 else ""
-        if len(result.verification.thresholds) < 2:
-            yield f"No score{named} reaches the precision that is wanted."
         for each in result.verification.thresholds:
             yield (
                 f"--min-score {each.score:.3f}{named}, for {each.chosen_for}: precision "
-                f"{_between(each.precision)}, recall {_between(each.recall)} on pairs held out."
+                f"{between(each.precision)}, recall {between(each.recall)} on pairs held out."
             )
+        for aim in result.verification.missed:
+            yield f"No score{named} can be recommended for {aim}."
 
 
 def markdown(report: Report, level: int = 2) -> str:
     """The report as Markdown, its headings beginning at a level."""
     parts = []
     for evaluation in report.evaluations:
-        parts.append(f"{'#' * level} {heading(evaluation.task)}\n")
+        parts.append(f"{'#' * level} {heading(evaluation)}\n")
         for table in tables(evaluation):
             if table.title:
                 parts.append(f"**{table.title}**\n")
@@ -139,6 +156,7 @@ def record(report: Report) -> dict[str, Any]:
     return {
         "version": __version__,
         "library": report.library,
+        "paths": list(report.paths),
         "seconds": round(report.seconds, 3),
         "evaluations": [_evaluation(each) for each in report.evaluations],
     }
@@ -166,14 +184,13 @@ def _methods(results: Sequence[Result]) -> Table:
 
 
 def _cell(name: str, interval: Interval) -> str:
-    """The value, and of the two that most look at half the width of its interval."""
-    half = (interval.high - interval.low) / 2
-    return f"{interval.value:.3f}" + (f" ±{half:.3f}" if name in ("precision@1", "map") else "")
+    """The value, and of the two that most look at its interval."""
+    return between(interval, 3) if name in ("precision@1", "map") else f"{interval.value:.3f}"
 
 
 def _verified(results: Sequence[Result], protocol: str) -> Table:
     title = "Same or not" if protocol == PAIRS else "Same or not, over pairs of query and picture"
-    head = ("method", "AUC", "equal error", "accuracy", "pairs", "same")
+    head = ("method", "AUC", "equal error", "accuracy", "base", "pairs", "same")
     rows = [
         (result.method.label, *_pair_cells(result.verification))
         for result in results
@@ -183,8 +200,8 @@ def _verified(results: Sequence[Result], protocol: str) -> Table:
 
 
 def _pair_cells(found: Verification) -> tuple[str, ...]:
-    numbers = (f"{found.auc:.3f}", f"{found.equal_error:.3f}", _between(found.accuracy))
-    return (*numbers, f"{found.pairs:,}", f"{found.same:,}")
+    numbers = (f"{found.auc:.3f}", f"{found.equal_error:.3f}", between(found.accuracy))
+    return (*numbers, f"{found.base:.2f}", f"{found.pairs:,}", f"{found.same:,}")
 
 
 def _compared(comparisons: Sequence[Comparison], first: str) -> Table:
@@ -194,7 +211,7 @@ def _compared(comparisons: Sequence[Comparison], first: str) -> Table:
         (
             each.method,
             f"{each.difference.value:+.3f}",
-            f"{each.difference.low:+.3f} to {each.difference.high:+.3f}",
+            _ends(each.difference),
             f"{each.p:.4f}" if each.p >= 0.0001 else "< 0.0001",
         )
         for each in comparisons
@@ -203,30 +220,43 @@ def _compared(comparisons: Sequence[Comparison], first: str) -> Table:
 
 
 def _sliced(column: str, results: Sequence[Result]) -> Table:
-    """The values of a column by the first method, the worst first; the P@1 of the others beside it."""
-    slices = results[0].slices[column]
-    others = [{each.value: each for each in result.slices[column]} for result in results[1:4]]
-    worst = f", the worst {WORST_VALUES} of {len(slices)}" if len(slices) > WORST_VALUES else ""
-    beside = [f"P@1 by {result.method.short}" for result in results[1:4]]
+    """The values of a column by the first method, the worst first; the P@1 of the next ones beside it."""
+    slices, beside = results[0].slices[column], results[1 : 1 + OTHERS]
+    others = [{each.value: each for each in result.slices[column]} for result in beside]
+    title = f"By {column}"
+    if len(slices) > WORST_VALUES:
+        title += f", the worst {WORST_VALUES} of {len(slices)}"
+    if len(results) > 1 + OTHERS:
+        title += f", by the first {1 + OTHERS} of {len(results)} methods"
+    head = (column, "queries", "P@1", "mAP", *(BESIDE + result.method.short for result in beside))
     rows = [
         (each.value, f"{each.queries:,}", *_slice_cells(each), *(_p1(other[each.value]) for other in others))
         for each in slices[:WORST_VALUES]
     ]
-    return Table(f"By {column}{worst}", (column, "queries", "P@1", "mAP", *beside), tuple(rows))
+    return Table(title, head, tuple(rows))
+
+
+def _ends(difference: Interval) -> str:
+    return f"{difference.low:+.3f} to {difference.high:+.3f}" if difference.known else "–"
 
 
 def _slice_cells(each: Slice) -> tuple[str, ...]:
-    if each.queries == 1:  # which no interval says anything of
-        return tuple(f"{each.means[name].value:.2f}" for name in ("precision@1", "map"))
-    return tuple(_between(each.means[name]) for name in ("precision@1", "map"))
+    return tuple(between(each.means[name]) for name in ("precision@1", "map"))
 
 
 def _p1(each: Slice) -> str:
     return f"{each.means['precision@1'].value:.2f}"
 
 
-def _between(interval: Interval) -> str:
-    return f"{interval.value:.2f} ({interval.low:.2f}–{interval.high:.2f})"
+def between(interval: Interval, digits: int = 2) -> str:
+    """The value and, where they are known, the ends of its interval: `0.912 (0.89–0.93)`."""
+    ends = f" ({interval.low:.2f}–{interval.high:.2f})" if interval.known else ""
+    return f"{interval.value:.{digits}f}{ends}"
+
+
+def _several(count: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -282,8 +312,10 @@ def _verification(found: Verification | None) -> dict[str, Any] | None:
     names = ("pairs", "same", "auc", "equal_error", "folds")
     return {
         **{name: getattr(found, name) for name in names},
+        "base": found.base,
         "accuracy": asdict(found.accuracy),
         "thresholds": [asdict(each) for each in found.thresholds],
+        "missed": list(found.missed),
         "roc": [list(point) for point in found.curve],
     }
 

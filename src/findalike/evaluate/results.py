@@ -120,6 +120,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
+    """`paths` are those that were named, of a library that was filled for them."""
+
     library: str
     evaluations: tuple[Evaluation, ...]
     seconds: float
+    paths: tuple[str, ...] = ()
+
+    @property
+    def of(self) -> str:
+        """What was judged: the paths that were named, else the library."""
+        return ", ".join(self.paths) or self.library

@@ -118,9 +118,10 @@ def _objects(name: str, content: Any) -> Iterator[Mapping[str, Any]]:
     for each in content:
         relevant = each.get("relevant")
         if isinstance(relevant, dict):
-            yield from ({**each, "relevant": path, "grade": grade} for path, grade in relevant.items())
+            several = [{**each, "relevant": path, "grade": grade} for path, grade in relevant.items()]
+            yield from several or [{**each, "relevant": None}]
         elif isinstance(relevant, list):
-            yield from ({**each, "relevant": path} for path in relevant)
+            yield from ({**each, "relevant": path} for path in relevant or [None])
         else:
             yield each
 

@@ -112,7 +112,8 @@ def of_pairs(name: str, pictures: Pictures, truth: Pairs) -> Task:
         kind = "the same" if truth.same.all() else "different"
         raise UsageError(f"{name}: all {len(truth.same):,} pairs are {kind}; both kinds are needed")
     none = np.zeros(0, np.int64)
-    counts = {"pictures": len(pictures), "pairs": len(truth.same), "same": int(truth.same.sum())}
+    counts = {"pictures": len(pictures), "pairs": len(truth.same), "same": int(truth.same.sum()),
+              "selves": truth.selves}  # fmt: skip
     return Task(name, PAIRS, pictures, none, none, pairs=truth, counts=counts, unknown=truth.unknown)
 
 

@@ -69,12 +69,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Pairs of places, and whether they are the same; of how many rows a picture is unknown."""
+    """Pairs of places, and whether they are the same; files that are not among the pictures, and of how many
+    rows both pictures are one."""
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     same: NDArray[np.bool_]
     unknown: tuple[str, ...] = ()
+    selves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,33 +119,40 @@ def of_table(found: Pictures, table: Table) -> Known:
 
 
 def pairs(found: Pictures, table: Table) -> Pairs:
-    """The pairs of a table: the columns `first`, `second` and `same`, or the first three. Raises
-    UsageError."""
+    """The pairs of a table: the columns `first`, `second` and `same`, or the first three. A picture and
+    itself are no pair. Raises UsageError."""
     first, second = table.either(["first"], 0), table.either(["second"], 1)
     verdict = table.either(["same"], 2)
-    rows, unknown = [], []
+    rows, unknown, selves = [], [], 0
     for line, row in table.rows:
-        places = [found.find(row[column], table.folder) for column in (first, second)]
+        places = [found.find(_named(table, line, row, column), table.folder) for column in (first, second)]
         same = _same(table, line, row[verdict])
         missing = [row[c] for c, place in zip((first, second), places, strict=True) if place is None]
         unknown += missing
-        if not missing:
+        if not missing and places[0] == places[1]:
+            selves += 1
+        elif not missing:
             rows.append((*places, same))
     if not rows:
-        raise UsageError(f"{table.path}: {_none_known(unknown)}")
+        raise UsageError(
+            f"{table.path}: {_none_known(unknown) if unknown else 'all pairs are of one picture'}"
+        )
     ours, theirs, kinds = zip(*rows, strict=True)
-    return Pairs(np.array(ours), np.array(theirs), np.array(kinds, np.bool_), tuple(dict.fromkeys(unknown)))
+    unknown = list(dict.fromkeys(unknown))
+    return Pairs(np.array(ours), np.array(theirs), np.array(kinds, np.bool_), tuple(unknown), selves)
 
 
 def relevant(found: Pictures, table: Table) -> Relevant:
-    """What a table of the columns `query`, `relevant` and perhaps `grade` says. Raises UsageError."""
+    """What a table of the columns `query`, `relevant` and perhaps `grade` says; where `relevant` is empty,
+    the query has nothing to find. Raises UsageError."""
     query, wanted = table.either(["query"], 0), table.either(["relevant"], 1)
     grades: dict[int, dict[int, float]] = {}
     unknown = []
     for line, row in table.rows:
-        places = [found.find(row[column], table.folder) for column in (query, wanted)]
-        unknown += [row[c] for c, place in zip((query, wanted), places, strict=True) if place is None]
-        asked, good = places
+        named = [_named(table, line, row, query), *filter(None, [row[wanted]])]
+        places = [found.find(name, table.folder) for name in named]
+        unknown += [name for name, place in zip(named, places, strict=True) if place is None]
+        asked, good = (*places, None)[:2]
         if asked is not None:
             of_query = grades.setdefault(asked, {})
             if good is not None:
@@ -156,6 +165,12 @@ def relevant(found: Pictures, table: Table) -> Relevant:
 def _label(asset: Asset, name: str) -> str | None:
     value = asset.metadata.get(name)
     return None if value is None or value == "" else str(plain(value))
+
+
+def _named(table: Table, line: int, row: Mapping[str, str], column: str) -> str:
+    if not row[column]:
+        raise UsageError(f"{table.path}: line {line} names no picture in the column {column!r}")
+    return row[column]
 
 
 def _same(table: Table, line: int, text: str) -> bool:

@@ -7,6 +7,7 @@ one, each is a group of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -51,7 +52,9 @@ class Threshold:
 class Verification:
     """`equal_error` is the rate at which as large a share of the same pairs is missed as of the different
     ones is taken. `right` says which pairs the best threshold of the other folds judges rightly, `accuracy`
-    is their share. `curve` has points of the false and the true positive rate (ROC)."""
+    is their share, to be held against `base`. `missed` says what no threshold serves: none that is chosen
+    for it takes any pair that was held out. `curve` has points of the false and the true positive rate
+    (ROC)."""
 
     pairs: int
     same: int
@@ -60,8 +63,14 @@ class Verification:
     accuracy: Interval
     folds: int
     thresholds: tuple[Threshold, ...]
+    missed: tuple[str, ...]
     curve: tuple[tuple[float, float], ...]
     right: Flags = field(repr=False, compare=False)
+
+    @property
+    def base(self) -> float:
+        """The accuracy of giving all pairs the answer that most of them have."""
+        return max(self.same, self.pairs - self.same) / self.pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +104,7 @@ def verify(pairs: Scored, precision: float, seed: int = 0) -> Verification:
         "equal error": nearest_equal,
         f"precision {precision:g}": lambda found: precise(found, precision),
     }
-    thresholds = [_recommended(pairs, folds, name, choice, seed) for name, choice in wanted.items()]
+    thresholds = {name: _recommended(pairs, folds, name, choice, seed) for name, choice in wanted.items()}
     return Verification(
         len(pairs.score),
         int(pairs.same.sum()),
@@ -103,7 +112,8 @@ def verify(pairs: Scored, precision: float, seed: int = 0) -> Verification:
         equal_error(found),
         _shares(pairs, [(right, np.ones(len(right), np.bool_))], seed)[0],
         int(folds.max()) + 1,
-        tuple(filter(None, thresholds)),
+        tuple(filter(None, thresholds.values())),
+        tuple(name for name, found in thresholds.items() if found is None),
         curve(found),
         right,
     )
@@ -188,9 +198,9 @@ def _recommended(
 ) -> Threshold | None:
     found = cuts(pairs)
     place = choice(found)
-    if place is None:
-        return None
     taken = _held_out(pairs, folds, choice)
+    if place is None or not math.isfinite(found.at[place]) or not taken.any():
+        return None
     right = taken & pairs.same
     shares = _shares(pairs, [(right, taken), (right, pairs.same)], seed)
     return Threshold(name, float(found.at[place]), *shares)
@@ -204,7 +214,7 @@ def _shares(pairs: Scored, parts: list[tuple[Flags, Flags]], seed: int) -> list[
     draws = int(np.clip(50_000_000 // len(groups), 200, bootstrap.DRAWS))
     resampled, whole = bootstrap.sums(counts, draws, seed), counts.sum(axis=0)
     return [
-        Interval(_share(whole[i], whole[i + 1]), *_ends(resampled[:, i], resampled[:, i + 1]))
+        Interval(_share(whole[i], whole[i + 1]), *_ends(resampled[:, i], resampled[:, i + 1], len(groups)))
         for i in range(0, len(whole), 2)
     ]
 
@@ -213,9 +223,9 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
 
 
-def _ends(parts: Numbers, wholes: Numbers) -> tuple[float, float]:
+def _ends(parts: Numbers, wholes: Numbers, groups: int) -> tuple[float, float]:
     some = wholes > 0
     if not some.any():
         return float("nan"), float("nan")
-    low, high = bootstrap.percentiles((parts[some] / wholes[some])[:, None])
+    low, high = bootstrap.percentiles((parts[some] / wholes[some])[:, None], groups)
     return float(low[0]), float(high[0])
