@@ -29,8 +29,9 @@ CROWDED = 0.7
 NUMBERS = 128
 """To so many numbers an embedding is reduced, its directions half whitened (variance to the power -1/4)."""
 
-SAME_FRAME = 0.8
-"""From this cosine of the layouts on both may show all of the same picture."""
+SAME_FRAME, SAME_GREY = 0.8, 0.9
+"""From this cosine of the layouts on both may show all of the same picture; and from this one where their
+colours do not count."""
 
 _CHUNK = 2_000
 _SAMPLE = 4_000
@@ -50,7 +51,15 @@ class Candidate:
 
 
 def by_layout(vectors: Vectors, there: NDArray[np.int64], tick: Tick) -> Iterator[Candidate]:
-    """Pairs of alike layouts: rows of shape (n, dim) of the pictures at these places."""
+    """Pairs of alike layouts, with their colours and without: rows of shape (n, dim) of the pictures at these
+    places."""
+    yield from _of_one_frame(vectors, there, SAME_FRAME, tick)
+    yield from _of_one_frame(layout.grey(vectors), there, SAME_GREY, tick)
+
+
+def _of_one_frame(
+    vectors: Vectors, there: NDArray[np.int64], least: float, tick: Tick
+) -> Iterator[Candidate]:
     neighbours, _ = nearest(_unturned(vectors), min(NEIGHBOURS, len(vectors) - 1), tick)
     first, second = _pairs(neighbours)
     for start in range(0, len(first), 10_000):
@@ -58,7 +67,7 @@ def by_layout(vectors: Vectors, there: NDArray[np.int64], tick: Tick) -> Iterato
         cosines = np.einsum("tnd,nd->tn", layout.turned(vectors[one]), vectors[other])
         turns = cosines.argmax(axis=0)
         for a, b, turn, cosine in zip(one, other, turns, cosines.max(axis=0), strict=True):
-            if cosine >= SAME_FRAME:
+            if cosine >= least:
                 yield Candidate(int(there[a]), int(there[b]), int(turn), float(cosine), 0.0)
 
 

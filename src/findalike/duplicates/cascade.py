@@ -107,6 +107,7 @@ class _Search:
         self._watch = watch
         self._gallery = Gallery(store, self._assets)
         self._turns: dict[tuple[int, int], int] = {}
+        self._known: dict[tuple[int, int], Pair | None] = {}
         self.left_out = 0
 
     def pairs(self) -> list[tuple[int, int]]:
@@ -131,9 +132,11 @@ class _Search:
         return verified
 
     def pair(self, one: int, other: int) -> Pair | None:
-        """How `other` repeats `one`, looked at now."""
-        self._gallery.fetch((one, other))
-        return self._compare(one, other)
+        """How `other` repeats `one`, looked at closely."""
+        if (one, other) not in self._known:
+            self._gallery.fetch((one, other))
+            self._known[one, other] = self._compare(one, other)
+        return self._known[one, other]
 
     def prepare(self, places: Sequence[int]) -> None:
         """Have the thumbnails of these at hand, as far as memory goes."""
@@ -166,12 +169,15 @@ class _Search:
 
     def _compared(self, block: Sequence[Candidate]) -> list[Pair | None]:
         self._gallery.fetch(place for c in block for place in (c.one, c.other))
-        if self._workers < 2:
-            return [self._compare(c.one, c.other) for c in block]
         with ThreadPoolExecutor(self._workers) as threads:
-            return list(threads.map(lambda c: self._compare(c.one, c.other), block))
+            found = list(threads.map(lambda c: self._compare(c.one, c.other, _is_near(c)), block))
+        for candidate, pair in zip(block, found, strict=True):
+            if pair is not None or _is_near(candidate):
+                self._known[candidate.one, candidate.other] = pair
+        return found
 
-    def _compare(self, one: int, other: int) -> Pair | None:
+    def _compare(self, one: int, other: int, closely: bool = True) -> Pair | None:
+        """How `other` repeats `one`; by keypoints too only when `closely`."""
         a, b = self._assets[one], self._assets[other]
         thumbnail_a, thumbnail_b = self._gallery[one], self._gallery[other]
         if thumbnail_a is None or thumbnail_b is None or self._denials.forbid(a, b):
@@ -179,7 +185,7 @@ class _Search:
         if self._same_size(one, other) and _same_levels(thumbnail_a, thumbnail_b) and _same_pixels(a, b):
             return Pair(a.id, b.id, "pixels", 1.0)
         if "copy" in self._kinds:
-            overlay = _laid(thumbnail_a, thumbnail_b, self._turn(one, other))
+            overlay = _laid(thumbnail_a, thumbnail_b, self._turn(one, other), closely)
             if overlay is not None:
                 facts = overlay, a, thumbnail_a.look, b, thumbnail_b.look
                 said, made = changes.words(*facts), changes.derived(*facts)
@@ -227,11 +233,18 @@ class _Joined:
         return place
 
 
-def _laid(a: Thumbnail, b: Thumbnail, turn: int | None) -> Overlay | None:
+def _is_near(candidate: Candidate) -> bool:
+    """Whether it is worth a comparison by keypoints. Where only layouts are alike, edge must lie on edge."""
+    return candidate.turn is None or candidate.cosine >= NEAR
+
+
+def _laid(a: Thumbnail, b: Thumbnail, turn: int | None, closely: bool) -> Overlay | None:
     """The best way that one lies on the other as a copy does; None where it is none."""
     whole = None if turn is None else compare.framed(a.pixels, b.pixels, turn)
     if whole is not None and whole.is_copy and whole.agreement >= changes.WRITTEN:
         return whole
+    if not closely:
+        return whole if whole is not None and whole.is_copy else None
     found = [whole, compare.matched(a.pixels, b.pixels, a.keypoints, b.keypoints)]
     return max((each for each in found if each and each.is_copy), key=lambda o: o.score, default=None)
 

@@ -97,6 +97,14 @@ def turned(vectors: Vectors) -> Vectors:
     return np.stack(turns)
 
 
+def grey(vectors: Vectors) -> Vectors:
+    """The rows of the same pictures without their colours, of unit length: (n, dim) to (n, dim)."""
+    kept = vectors * np.append(_CHANNEL == 0, True)
+    lengths = np.linalg.norm(kept, axis=1, keepdims=True)
+    found: Vectors = (kept / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return found
+
+
 def prepare() -> Describe:
     return describe
 
