@@ -15,7 +15,7 @@ import findalike
 from conftest import Cli, Photo
 from findalike.encode import catalog
 from findalike.errors import UsageError
-from findalike.evaluate import indexes
+from findalike.evaluate import index_kinds, indexes
 from findalike.store.base import Batch
 from findalike.types import Asset, Origin, Row
 from test_evaluate import CARD, asset, filled
@@ -189,10 +189,22 @@ def test_recall_is_the_share_that_is_found() -> None:
     assert recall == pytest.approx(0.5)
 
 
+def test_more_are_ranked_again_where_more_are_asked_for() -> None:
+    pytest.importorskip("faiss")
+    _, rows = scattered(600)
+    built = index_kinds.lsh(rows, False)
+    for name, search in built.searches.items():
+        found = search(rows[7:8], 90)
+        assert len(set(found)) == 90, name
+        assert found[0] == 7
+    best = built.searches["1024 bits, 100 k ranked again"](rows[7:8], 90)  # all rows, by their vectors
+    assert set(best) == set(np.argsort(-(rows @ rows[7]))[:90])
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     pytest.importorskip("faiss")
     library = filled(*scattered(49))
-    with pytest.raises(UsageError, match="has 49 rows"):
+    with pytest.raises(UsageError, match="has 49 rows; to"):
         indexes.compare(library, CARD)
     bits = catalog.find("efficientnet-lite0", "int8").__class__("bits", "1", 64, "hamming", "bit")
     with pytest.raises(UsageError, match="compares bit numbers by hamming"):

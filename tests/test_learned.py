@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -291,6 +292,7 @@ def test_a_vocabulary_larger_than_the_data_is_made_smaller_and_says_so(opened: f
     dim = lesson.cards[0].dim
     assert 60 < dim < 9 * local.MOST
     assert f"{dim:,} different words" in lesson.notes[0]
+    assert "few words are in two pictures" in lesson.notes[1]
     found = rows(opened, SPACES["bow"])
     assert found["1.png"] @ found["1.png"] == pytest.approx(1, abs=1e-5)
 
@@ -376,6 +378,8 @@ def test_a_learned_file_that_is_gone_or_another_is_named(opened: findalike.Libra
         assert again.search(drawings / "1.png")
         assert any(path.name in problem.detail for problem in again.check())
     path.write_bytes(b"something else")
+    with findalike.open(opened.path, "r") as again:
+        assert any(path.name in problem.detail for problem in again.check())
     with findalike.open(opened.path, "r") as again, pytest.raises(EncoderError, match="cannot be read"):
         again._encoder(again._card("whitened:efficientnet-lite0"))
     path.write_bytes(data)
@@ -405,6 +409,19 @@ def test_no_code_in_a_learned_file_is_run(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="cannot be read"):
         learned.card_of(f"whitened:{tmp_path / 'trap.npz'}")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_others_may_read_what_was_learned_as_the_rest_of_the_library(opened: findalike.Library) -> None:
+    opened.learn_whitening()
+    beside = Path(opened.path) / "findalike.json"
+    assert learned_file(opened).stat().st_mode == beside.stat().st_mode
+
+
+def test_a_family_without_a_name_is_no_encoder(opened: findalike.Library, drawings: Path) -> None:
+    opened.learn_vocabulary(sizes=SIZES)
+    with pytest.raises(UsageError, match=r"no encoder is named 'vlad'; there are: .*vlad:…"):
+        opened.search(drawings / "1.png", encoder="vlad")
 
 
 def test_a_card_is_read_back_from_its_file(opened: findalike.Library) -> None:

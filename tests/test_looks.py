@@ -64,6 +64,12 @@ def test_ways_are_weighed(shelf: findalike.Library, album: Path, look: dict[str,
         assert 0 <= hit.score <= 1
 
 
+def test_a_look_may_be_written_as_text(shelf: findalike.Library, album: Path) -> None:
+    said, weighed = "thing=1,color=0.5", {"thing": 1, "colour": 0.5}
+    text, mapping = (shelf.search(album / "coffee.jpg", look=look) for look in (said, weighed))
+    assert [(hit.asset.id, hit.score) for hit in text] == [(hit.asset.id, hit.score) for hit in mapping]
+
+
 def test_the_picture_itself_is_the_same_in_every_way(shelf: findalike.Library, album: Path) -> None:
     look = {"thing": 1, "colour": 0.5, "layout": 0.5}
     best = shelf.search(album / "coffee.jpg", look=look, include_self=True)[0]

@@ -220,7 +220,7 @@ def test_what_is_not_there_or_asked_for_wrongly(tmp_path: Path) -> None:
         f"onnx:{path}?pooling=cls": "'cls', but the output map has 4 axes, which allow avg, max, gem",
         f"onnx:{path}?output=map2": r"no output 'map2'.*its outputs are map \(float32 \?×8×15×15\), logits",
         "onnx:": "onnx: names no model: give its path, such as onnx:PATH",
-        "onxx:net.onnx": "no encoder is named 'onxx:net.onnx'; there are: .*onnx:PATH",
+        "onxx:net.onnx": "no encoder is named 'onxx:net.onnx'; there are: .*onnx:…",
     }
     for reference, sentence in wrong.items():
         with pytest.raises(UsageError, match=sentence):

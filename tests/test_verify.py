@@ -494,6 +494,8 @@ def test_the_program_verifies(cli: Cli, seen: Path, scenes: Path, tmp_path: Path
     done = cli("search", picture, "--verify", "geometric", "--sheet", sheet, "--json", library=seen)
     assert (done.returncode, f"Wrote {sheet}\n" in done.stderr) == (0, True)
     assert "Verified: 1 of these hits shows the same." in done.stderr
+    lines = cli("search", picture, "--verify", "geometric", library=seen).stdout.splitlines()
+    assert [line.split("\t")[2].endswith(", verified") for line in lines[:2]] == [True, False]
     first = json.loads(done.stdout)[0]
     assert Path(first["path"]).name == "coffee-on-grass.jpg"
     assert [reason["space"] for reason in first["reasons"]][-1] == "geometric"

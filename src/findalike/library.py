@@ -323,7 +323,7 @@ class Library:
         diverse: float = 0.0,
         offset: int = 0,
         cursor: str | None = None,
-        look: Mapping[str, float] | None = None,
+        look: Mapping[str, float] | str | None = None,
         verify: str | None = None,
         watch: Callable[[int, int], None] = lambda done, total: None,
     ) -> Hits:
@@ -553,7 +553,9 @@ class Library:
         found = list(self.store.check())
         for card in self.store.cards().values():
             try:
-                self._installed(card)
+                installed = self._installed(card)
+                if learned.is_learned(card):
+                    learned.load(installed, ())
             except FindalikeError as error:
                 found.append(Problem("card", str(error), 1, False))
         missing = sum(not sources.exists(asset.uri) for asset in self.store.assets())

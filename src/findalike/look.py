@@ -35,12 +35,14 @@ def parse_look(text: str) -> Look:
 
 
 def checked_look(look: object) -> Look:
-    """A look from pairs, a mapping or None, in its one form. Ways of the weight 0 are left out. Raises
-    QueryError."""
+    """A look from pairs, a mapping, a text as in `parse_look` or None, in its one form. Ways of the weight 0
+    are left out. Raises QueryError."""
     if look is None:
         return ()
+    if isinstance(look, str):
+        return parse_look(look)
     pairs = look.items() if isinstance(look, Mapping) else look
-    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+    if not isinstance(pairs, Iterable):
         raise QueryError(
             f"look is {look!r}, but it must give ways of looking alike their weights: {_EXAMPLE}"
         )

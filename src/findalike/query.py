@@ -145,7 +145,7 @@ class Query:
     diverse: float = 0.0
     offset: int = 0
     cursor: str | None = None
-    look: Look | Mapping[str, float] = ()
+    look: Look | Mapping[str, float] | str = ()
     verify: str | None = None
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from findalike.library import Library
 from findalike.present import caption, records
 from findalike.query import VERIFICATIONS, Query, Term, from_json, parse_look, parse_region, to_json
 from findalike.search import Hits
-from findalike.search.verified import Watch, is_verified
+from findalike.search.verified import DEPTH, Watch, is_verified
 from findalike.tagging import unknown_tags
 
 DIVERSE = 0.3
@@ -289,7 +289,10 @@ def _remark(hits: Hits, library: Library, paging: bool) -> None:
 
 def _verified(count: int) -> str:
     if not count:
-        return "Verified: none of these hits is seen to show the same; they are in the order of their looks."
+        return (
+            f"Verified: none of these hits is seen to show the same (the first {DEPTH} of an answer are "
+            "compared); they are in the order of their looks."
+        )
     return f"Verified: {count} of these hits {'shows' if count == 1 else 'show'} the same."
 
 

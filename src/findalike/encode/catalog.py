@@ -121,7 +121,7 @@ def answers_to(card: Card, name: str) -> bool:
     """Whether a name is that of this card or its space, or is the reference that it was made from."""
     if name in (card.space, card.name):
         return True
-    if not _family(card.name) or card.name.partition(":")[0] != name.partition(":")[0]:
+    if not _family(card.name) or not _family(name) or card.name.partition(":")[0] != name.partition(":")[0]:
         return False
     asked, made = references.parse(name), references.parse(card.source)
     if asked.hub and made.hub and not asked.revision:
@@ -168,7 +168,7 @@ def _family(name: str) -> Family | None:
 
 def _entry(name: str) -> Entry:
     if name not in plugins.names(GROUP):
-        there = ", ".join([*plugins.names(GROUP), *(f"{each}:PATH" for each in plugins.names(FAMILIES))])
+        there = ", ".join([*plugins.names(GROUP), *(f"{each}:…" for each in plugins.names(FAMILIES))])
         raise UsageError(f"no encoder is named {name!r}; there are: {there}")
     entry: Entry = plugins.load(GROUP, name)
     return entry

@@ -83,9 +83,8 @@ def lsh(rows: Vectors, euclidean: bool) -> Built:
         index = faiss.IndexLSH(rows.shape[1], bits, True, False)
         index.add(rows)
         memory = _bytes(index) + rows.nbytes
-        for candidates in (50, 200, 1_000):
-            if candidates < len(rows):
-                searches[f"{bits} bits, {candidates:,} ranked again"] = _again(index, rows, candidates)
+        for times in (5, 20, 100):
+            searches[f"{bits} bits, {times} k ranked again"] = _again(index, rows, times)
     return Built(searches, memory)
 
 
@@ -109,11 +108,11 @@ def _plain(index: Any) -> Search:
     return lambda query, k: index.search(query, k)[1][0]
 
 
-def _again(index: Any, rows: Vectors, candidates: int) -> Search:
-    """The nearest by an index, ranked again by the cosines of the vectors."""
+def _again(index: Any, rows: Vectors, times: int) -> Search:
+    """So many times k nearest by an index, ranked again by the cosines of the vectors."""
 
     def search(query: Vectors, k: int) -> Found:
-        near: Found = index.search(query, candidates)[1][0]
+        near: Found = index.search(query, min(times * k, len(rows)))[1][0]
         return near[np.argsort(-(rows[near] @ query[0]), kind="stable")[:k]]
 
     return search

@@ -99,7 +99,8 @@ def compare(
     plugins.on_use("faiss", "findalike[mirror]")
     vectors, ids = _stored(library, card)
     if len(vectors) < LEAST:
-        raise UsageError(f"{card.space} has {len(vectors):,} rows; to compare indexes takes {LEAST} or more")
+        count = f"{len(vectors):,} {'row' if len(vectors) == 1 else 'rows'}"
+        raise UsageError(f"{card.space} has {count}; to compare indexes takes {LEAST} or more")
     split = _held_out(len(vectors), seed)
     rows, queries = (np.ascontiguousarray(vectors[places]) for places in (split.rows, split.queries))
     nearest = _nearest(card.metric, rows, queries, k)

@@ -197,8 +197,8 @@ def draw_indexes(found: Comparison, path: Path) -> None:
     made, axes = figure(title, "median time of a query, ms", f"recall@{found.k}")
     kinds = dict.fromkeys(point.kind for point in found.points)
     for kind, style in zip(kinds, _styles(), strict=False):
-        points = sorted((p.query_ms, p.recall) for p in found.points if p.kind == kind)
-        times, recalls = zip(*points, strict=True)
+        points = sorted((p.recall, p.query_ms) for p in found.points if p.kind == kind)
+        recalls, times = zip(*points, strict=True)
         axes.plot(
             times,
             recalls,

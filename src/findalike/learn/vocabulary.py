@@ -37,6 +37,9 @@ _NUMBERS_AT_ONCE = 16_000_000
 _MANY = 8_192
 """Words from which on k-means begins with any of the keypoints: spreading them out would take minutes."""
 
+FEW = 3
+"""Keypoints for each word below which words are hardly shared by pictures."""
+
 Described = dict[str, Descriptors]
 
 
@@ -69,6 +72,11 @@ def make_vocabulary(
         words = _clustered(clusters, rows, size)
         if len(words) < size:
             notes.append(f"Its keypoints make {len(words):,} different words, so {family} has no {size:,}.")
+        if len(rows) < FEW * len(words):
+            notes.append(
+                f"{family} has {len(words):,} words of {len(rows):,} keypoints: few words are in two "
+                f"pictures, so little can be found; learn fewer, such as {len(rows) // 10:,}."
+            )
         encoders.append(_saved(family, name or kind, kind, words, seen, library))
     for encoder in encoders:
         store.add_card(encoder.card)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import uri
+from findalike.query import VERIFICATIONS
 from findalike.types import WHOLE, Box, Hit, Pixels, Reason, Value
 
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
@@ -21,7 +22,7 @@ Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
 JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scripts and emoji need them
 
 
-NAMED_SOURCES = ("concepts", "texts", "geometric", "ssim")
+NAMED_SOURCES = ("concepts", "texts", *VERIFICATIONS)
 """Where reasons come from beside the spaces of encoders: of words, evidence of banks and full-text search; of
 pictures, their keypoints and their structure."""
 
@@ -124,6 +125,12 @@ def why(hit: Hit, most: int = 3) -> str:
     strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
     terms = [f"{because(reason)} {reason.similarity:.2f}" for reason in strongest]
     return ", ".join([part(hit)] * bool(part(hit)) + terms)
+
+
+def band(hit: Hit) -> str:
+    """The band of the score, and whether the hit was verified, which may put a low score first."""
+    verified = any(reason.space in VERIFICATIONS for reason in hit.reasons)
+    return f"{hit.band}, verified" if verified else hit.band
 
 
 def because(reason: Reason) -> str:

@@ -168,7 +168,7 @@ def _card(rank: int, hit: Hit, found: Mapping[str, bytes]) -> str:
     return (
         f'<li>{shot}<p class="line"><span class="quiet number">{rank}</span>{label}</p>'
         f'<p class="line"><span class="number" title="score">{caption.score(hit)}</span>{bar}'
-        f'<span class="quiet">{escape(hit.band)}</span></p>{_details(hit)}</li>\n'
+        f'<span class="quiet">{escape(caption.band(hit))}</span></p>{_details(hit)}</li>\n'
     )
 
 

@@ -264,7 +264,7 @@ class _Page:
         filled = round(length * min(1.0, max(0.0, hit.score)))
         self.pen.rectangle((left, middle - thick, left + filled, middle + thick), fill=QUERY)
         start = left + length + letter // 2
-        text, font = fitted(hit.band, letter, x + side - start)
+        text, font = fitted(caption.band(hit), letter, x + side - start)
         self.pen.text((start, middle), text, GREY, font, anchor="lm")
 
     def foot(self, drawn: int, hits: int) -> None:

@@ -22,7 +22,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 def tabbed(hits: Sequence[Hit]) -> str:
     """Lines of rank, score, band and path, parted by tabs. Control characters of a path are escaped."""
     return "".join(
-        f"{rank}\t{hit.score:.4f}\t{hit.band}\t{caption.printable(hit.asset.uri)}\n"
+        f"{rank}\t{hit.score:.4f}\t{caption.band(hit)}\t{caption.printable(hit.asset.uri)}\n"
         for rank, hit in enumerate(hits, 1)
     )
 
@@ -70,7 +70,7 @@ def _columns(hits: Sequence[Hit], ascii_only: bool) -> list[_Column]:
         _Column("#", [str(rank) for rank in range(1, len(hits) + 1)], 0, right=True, style="dim"),
         _Column("score", each(caption.score), 1, right=True, style="bold"),
         _Column("name", each(caption.name), 4, least=24),
-        _Column("", each(lambda hit: hit.band), 3),
+        _Column("", each(caption.band), 3),
         _Column("", each(lambda hit: bar(hit.score, ascii_only)), 2, style="cyan"),
         _Column("why", each(caption.why) if telling else [], 8, least=22),
         _Column("folder", each(caption.folder), 5, least=20, style="dim", from_end=True),
