@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from findalike.query import Filter
 from findalike.search.space import Candidate, Judged, Space
@@ -39,7 +40,9 @@ def _together(asset: Asset, ways: Sequence[Way], judged: Sequence[Mapping[str, J
         return float(sum(weight * getattr(each, name) for _, each, weight in there)) / total
 
     space, first, _ = max(there, key=lambda way: way[2])
-    reasons = tuple(reason for _, each, _ in there for reason in each.reasons)
+    reasons = tuple(
+        replace(reason, weight=reason.weight * weight) for _, each, weight in there for reason in each.reasons
+    )
     return Candidate(
         asset, first.row, mean("value"), mean("score"), mean("similarity"), space.card.space, reasons
     )
