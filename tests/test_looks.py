@@ -60,7 +60,7 @@ def test_ways_are_weighed(shelf: findalike.Library, album: Path, look: dict[str,
     hits = shelf.search(album / "coffee.jpg", look=look)
     assert names(hits) == [name for name in expected if name != "coffee"]
     for hit in hits:
-        assert {reason.space for reason in hit.reasons} == {SPACES[way] for way in look}
+        assert {reason.space: reason.weight for reason in hit.reasons} == {SPACES[w]: look[w] for w in look}
         assert 0 <= hit.score <= 1
 
 
@@ -138,6 +138,11 @@ def test_a_look_in_one_text(text: str, look: tuple[tuple[str, float], ...]) -> N
 def test_what_is_no_look(text: str, words: str) -> None:
     with pytest.raises(QueryError, match=words):
         parse_look(text)
+
+
+def test_a_look_in_one_text_from_python(shelf: findalike.Library, album: Path) -> None:
+    found = names(shelf.search(album / "coffee.jpg", look="thing=1,color=0.5"))
+    assert found == names(shelf.search(album / "coffee.jpg", look={"thing": 1, "colour": 0.5}))
 
 
 def test_a_look_needs_a_picture_a_known_way_and_no_encoder(shelf: findalike.Library, album: Path) -> None:

@@ -35,8 +35,8 @@ def parse_look(text: str) -> Look:
 
 
 def checked_look(look: object) -> Look:
-    """A look from its text, from pairs, a mapping or None, in its one form. Ways of the weight 0 are left out.
-    Raises QueryError."""
+    """A look from its text, from pairs, a mapping or None, in its one form. Ways of the weight 0 are left
+    out. Raises QueryError."""
     if look is None:
         return ()
     if isinstance(look, str):

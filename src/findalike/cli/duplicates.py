@@ -181,7 +181,7 @@ def _find(opened: Library, what: Sequence[str], level: Level, prefer: Sequence[s
         found = opened.find_duplicates(*what, level=level, prefer=prefer, watch=watch)
     if found.lacks_layout and level != "exact":
         say("Note: this library does not know the layout of its pictures, so some turned or mirrored copies "
-            "are missed. To add it, run findalike index --encoder layout on its folders again.")  # fmt: skip
+            "are missed. To add it, run findalike index on its folders again.")  # fmt: skip
     if found.left_out:
         say(f"Note: {number(found.left_out, 'less likely pair')} of pictures were not looked at.")
     return found
