@@ -54,7 +54,7 @@ def test_a_folder_of_folders_just_works(cli: Cli, classes: Path, tmp_path: Path)
     assert head.split("\t")[:3] == ["method", "P@1", "P@10"]
     assert first.startswith("efficientnet-lite0@1-int8\t")
     assert "folder: leave one out, 25 pictures of 5 values" in run.stderr
-    assert re.search(r"--min-score 0\.\d+, for equal error: precision", run.stderr)
+    assert re.search(r"--min-score 0\.\d+, chosen for equal error: on pairs held out precision", run.stderr)
     (evaluation,) = json.loads(out.read_text())["evaluations"]
     (result,) = evaluation["results"]
     assert result["queries"] == 25
@@ -197,7 +197,7 @@ def test_more_are_ranked_again_where_more_are_asked_for() -> None:
         found = search(rows[7:8], 90)
         assert len(set(found)) == 90, name
         assert found[0] == 7
-    best = built.searches["1024 bits, 100 k ranked again"](rows[7:8], 90)  # all rows, by their vectors
+    best = built.searches["1024 bits, 100 × k ranked again"](rows[7:8], 90)  # all rows, by their vectors
     assert set(best) == set(np.argsort(-(rows @ rows[7]))[:90])
 
 

@@ -84,7 +84,7 @@ def lsh(rows: Vectors, euclidean: bool) -> Built:
         index.add(rows)
         memory = _bytes(index) + rows.nbytes
         for times in (5, 20, 100):
-            searches[f"{bits} bits, {times} k ranked again"] = _again(index, rows, times)
+            searches[f"{bits} bits, {times} × k ranked again"] = _again(index, rows, times)
     return Built(searches, memory)
 
 

@@ -122,8 +122,8 @@ def recommendations(evaluation: Evaluation) -> Iterator[str]:
         named = f" with {result.method.card.name}" if len(evaluation.results) > 1 else ""
         for each in result.verification.thresholds:
             yield (
-                f"--min-score {each.score:.3f}{named}, for {each.chosen_for}: precision "
-                f"{between(each.precision)}, recall {between(each.recall)} on pairs held out."
+                f"--min-score {each.score:.3f}{named}, chosen for {each.chosen_for}: on pairs held out "
+                f"precision {between(each.precision)}, recall {between(each.recall)}."
             )
         for aim in result.verification.missed:
             yield f"No score{named} can be recommended for {aim}."
