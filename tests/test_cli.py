@@ -222,7 +222,7 @@ def test_encoders(cli: Cli) -> None:
     assert {"clip:FOLDER", "onnx:FILE,"} < {name for name, _ in named}
     assert any(line.endswith("Any network for pictures that was exported to ONNX") for line in lines)
     cards = json.loads(cli("encoders", "--json").stdout)
-    assert {card["licence"] for card in cards} == {"Apache-2.0"}
+    assert all(card["licence"] for card in cards)
     assert {card["name"] for card in cards if card["words"]} == {"efficientnet-lite0"}
 
 
