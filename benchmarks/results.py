@@ -3,8 +3,9 @@
     python benchmarks/results.py DATA [--set NAME]... [--encoder NAME]... [--libraries DIR] [--out FILE]
 
 DATA holds the folders of `SETS`, each with a `labels.csv`. Each set is indexed into a library with all
-encoders that are installed, of each its first precision, and judged as a search ranks; then the distances are
-compared on one set. Libraries are kept in DIR, so that another run encodes only what is new.
+encoders that are installed, of each its first precision, and with what the library learns of its own pictures
+(whitening, bags of visual words, VLAD), and judged as a search ranks; then the distances are compared on one
+set. Libraries are kept in DIR, so that another run encodes only what is new.
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ FIRST = "efficientnet-lite0"
 """The default encoder, which the others are held against."""
 
 DISTANCES_ON = "cars"
+LEARNED = ("whitened:efficientnet-lite0", "bow:sift", "vlad:sift")
 NETWORKS = ("efficientnet", "clip", "onnx", "whitened")
 
 SEES = {
     "efficientnet": "what is shown: things, kinds of things and scenes, wherever they are and however lit",
     "joined": "what is shown, by two networks at once",
-    "-gem": "what is shown, strong responses weighing more: small things in large pictures",
-    "-max": "what is shown, by the strongest responses alone",
-    "-r-mac": "what is shown in each part: products on shelves, buildings, things off the centre",
+    "-gem": "what is shown, strong responses of the network weighing more",
+    "-max": "what is shown, by the strongest responses of the network alone",
+    "-r-mac": "what is shown in each of several parts",
     "colour": "which colours, and how much of each; stored for every picture",
     "hsv-histogram": "which colours, and how much of each, by hue, saturation and value",
     "lab-histogram": "which colours, and how much of each, in steps that look equal",
@@ -56,9 +58,9 @@ SEES = {
     "gist": "the rough shape of a scene: coast, street, forest",
     "hash": "the same picture again, resized or recompressed, in a few bytes; nothing else",
     "crop-resistant-hash": "the same picture again, also cut, by hashes of its parts; nothing else",
-    "bow": "the same thing again, by details that are matched as words",
-    "vlad": "the same thing again, by details, in one vector",
-    "whitened": "what its network sees, with what all pictures share taken back",
+    "bow:": "the same thing again, by details that are matched as words",
+    "vlad:": "the same thing again, by details, in one vector",
+    "whitened:": "what its network sees, with what all pictures share taken back",
 }
 """What methods see, by what their names hold; of those that fit a name, the last is said."""
 
@@ -76,9 +78,12 @@ def main() -> None:
     options.libraries.mkdir(parents=True, exist_ok=True)
     names = options.encoder or list(dict.fromkeys(card.name for card in catalog.cards()))
     names = [FIRST, *(name for name in names if name != FIRST)]
+    learned = [] if options.encoder else list(LEARNED)
     sets = [name for name in options.set or SETS if (options.data / name).is_dir()]
     started = time.monotonic()
-    found = {name: judged(options.data, name, names, options.libraries) for name in track(sets, "Sets")}
+    found = {
+        name: judged(options.data, name, names, learned, options.libraries) for name in track(sets, "Sets")
+    }
     distances = compared(options.data, names, options.libraries) if DISTANCES_ON in sets else None
     options.out.write_text(page(found, distances), "utf-8")
     print(f"wrote {options.out} in {time.monotonic() - started:.0f} s")
@@ -90,6 +95,15 @@ def opened(data: Path, name: str, names: Sequence[str], libraries: Path) -> find
     for failure in report.failures:
         print(f"{failure.uri}: {failure.error}")
     return library
+
+
+def learn(library: findalike.Library, learned: Sequence[str]) -> None:
+    """What is named and was not yet learned of the library."""
+    there = {card.name for card in library.store.cards().values()}
+    if missing := [name for name in learned if name not in there]:
+        library.learn_whitening(FIRST)
+        library.learn_vocabulary()
+        print(f"{library.path}: learned {', '.join(missing)}")
 
 
 def chosen(library: findalike.Library, names: Sequence[str]) -> list[Card]:
@@ -109,9 +123,12 @@ def asked(data: Path, library: findalike.Library, name: str, cards: Sequence[Car
     return task.query_gallery(column, pictures, labels, task.sides(by, known.columns[by], value))
 
 
-def judged(data: Path, name: str, names: Sequence[str], libraries: Path) -> Evaluation:
+def judged(
+    data: Path, name: str, names: Sequence[str], learned: Sequence[str], libraries: Path
+) -> Evaluation:
     with opened(data, name, names, libraries) as library:
-        cards = chosen(library, names)
+        learn(library, learned)
+        cards = chosen(library, [*names, *learned])
         question = asked(data, library, name, cards)
         return evaluate(library, [question], [Method(card) for card in cards]).evaluations[0]
 
@@ -134,14 +151,19 @@ INTRODUCTION = """\
 Every method on labelled photographs, as a search of the library ranks them. Written by `make results`
 (`python benchmarks/results.py DATA`) with the code of `findalike eval`: nothing here is typed by hand but
 what a method sees. [The judge](evaluate.md) says what the numbers mean. Encoding was timed on a busy
-machine: read times as ratios.
+machine, whose load changed from method to method: read times as orders of size.
+
+`whitened:`, `bow:` and `vlad:` were [learned](learned.md) of the pictures of each set, without their
+labels. What comparing the best hits by their keypoints adds stands in [Verification](verify.md), and how
+spaces are weighed together in [Queries](query.md#what-counts-in-looking-alike).
 
 ## What each is good for
 """
 
 RANKS = """\
-`rank` is that of its mAP among all methods on the set where it stands best. What sees other things than the
-network is not for its place but for its side: `--look thing=1,colour=0.5`.
+`rank` is that of its mAP among all methods, on the set where that is highest: no advice where it lies in the
+lower half. What sees other things than the network is not for its place but for its side:
+`--look thing=1,colour=0.5`.
 
 ## All sets
 
@@ -170,7 +192,7 @@ def page(found: dict[str, Evaluation], distances: Evaluation | None) -> str:
 def section(name: str, evaluation: Evaluation) -> Iterator[str]:
     what = SETS[name][2][0].upper() + SETS[name][2][1:]
     yield (
-        f"## {name}\n\n{what}. {reports.heading(evaluation.task)}. p is that of the difference in mAP to "
+        f"## {name}\n\n{what}. {reports.heading(evaluation)}. p is that of the difference in mAP to "
         f"`{FIRST}` by a paired test, raised for the number of methods.\n"
     )
     yield from reading(evaluation)
@@ -203,9 +225,9 @@ def methods(evaluation: Evaluation) -> Table:
         rows.append(
             (
                 f"`{result.method.short}`",
-                with_half(result, "precision@1"),
+                reports.between(result.means["precision@1"], 3),
                 f"{result.means['precision@10'].value:.3f}",
-                with_half(result, "map"),
+                reports.between(result.means["map"], 3),
                 f"{p.difference.value:+.3f}" if p else "",
                 ("< 0.001" if p.p < 0.001 else f"{p.p:.3f}") if p else "",
                 f"{cost.encode_ms:.1f}" if cost.encode_ms else "–",
@@ -214,11 +236,6 @@ def methods(evaluation: Evaluation) -> Table:
         )
     head = ("method", "P@1", "P@10", "mAP", f"mAP less {FIRST}", "p", "encode ms", "bytes")
     return Table("", head, tuple(rows))
-
-
-def with_half(result: Result, name: str) -> str:
-    interval = result.means[name]
-    return f"{interval.value:.3f} ±{(interval.high - interval.low) / 2:.3f}"
 
 
 def by_map(evaluation: Evaluation) -> list[Result]:
@@ -250,7 +267,7 @@ def good_for(found: dict[str, Evaluation]) -> Table:
         place = orders[name].index(method) + 1
         fitting = [words for part, words in SEES.items() if part in method]
         rows.append((f"`{method}`", fitting[-1] if fitting else "", name, f"{place} of {len(orders[name])}"))
-    return Table("", ("method", "what it sees", "best at", "rank"), tuple(rows))
+    return Table("", ("method", "what it sees", "highest rank on", "rank"), tuple(rows))
 
 
 def by_distance(evaluation: Evaluation) -> Table:
