@@ -387,6 +387,28 @@ def test_a_learned_file_that_is_gone_or_another_is_named(opened: findalike.Libra
         assert again.search(drawings / "1.png", encoder="whitened:efficientnet-lite0")
 
 
+def test_a_learned_file_that_is_gone_keeps_nothing_else_from_being_indexed(
+    opened: findalike.Library, tmp_path: Path
+) -> None:
+    card = opened.learn_whitening().cards[0]
+    path = learned_file(opened)
+    path.rename(tmp_path / "away")
+    drawing(77).save(tmp_path / "new.png")
+    with findalike.open(opened.path) as again:
+        before = again.store.status()
+        report = again.add(tmp_path / "new.png")
+        assert report.added == 1
+        (failure,) = report.failures
+        assert (failure.uri, failure.stage) == (str(path), "encode")
+        assert "put it back" in failure.error
+        grown = {space: one.rows - before[space].rows for space, one in again.store.status().items()}
+        assert grown == {space: int(space != card.space) for space in before}
+    (tmp_path / "away").rename(path)
+    with findalike.open(opened.path) as again:
+        assert again.add(tmp_path / "new.png").encoded == 1
+        assert len(again.store.encoded(card.space)) == len(again)
+
+
 def test_what_is_not_a_number_is_refused(opened: findalike.Library, tmp_path: Path) -> None:
     card = opened.learn_whitening().cards[0]
     held = learned.load(card, ("mean", "axes"))

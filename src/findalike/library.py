@@ -157,14 +157,27 @@ class Library:
             found = ingest.roots(paths, options, self.store, sweep)
             if table is not None:
                 found.append(sources.discover_table(table, path_column, options))
-            encoders = [self._encoder(card) for card in self._cards_to_fill(names, precision)]
+            encoders, lost = self._usable(self._cards_to_fill(names, precision))
             for each in encoders:
                 self.store.add_card(each.card)
             regions = self._remembered(regions)
             watchers = banks.observers()
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
-            return ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, regions)
+            done = ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, regions)
+            return replace(done, failures=(*lost, *done.failures))
+
+    def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
+        """The encoders of cards. A space whose learned file is gone or spoilt is left as it is, and named."""
+        encoders, lost = [], []
+        for card in cards:
+            try:
+                encoders.append(self._encoder(self._installed(card)))
+            except (EncoderError, LibraryMismatch) as error:
+                if not learned.is_learned(card):
+                    raise
+                lost.append(Failure(card.source.partition(":")[2], "encode", str(error)))
+        return encoders, lost
 
     def _remembered(self, regions: str | None) -> str | None:
         """The way of finding regions that this library was ever filled with, so that a changed picture keeps
@@ -184,7 +197,7 @@ class Library:
             given = (card for card in cards.values() if not learned.is_learned(card))
             names = list(dict.fromkeys(map(catalog.reference, given))) or [self.settings.encoder]
         asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
-        own = {space: asked.get(space) or self._installed(card) for space, card in cards.items()}
+        own = {space: asked.get(space, card) for space, card in cards.items()}
         beside = {card.space: card for card in map(catalog.find, catalog.BESIDE)}
         return list({**own, **asked, **beside}.values())
 
