@@ -26,6 +26,12 @@ SPACE = "efficientnet-lite0@1-int8"
 SPACES = [SPACE, "colour@1-float32", "layout@1-float32"]
 
 
+def _at_the_terminal() -> None:
+    """What a shell does for its programs: the terminal is theirs, and ctrl-C is heard."""
+    os.close(os.open(os.ttyname(0), os.O_RDWR))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def on_terminal(
     *args: object, stop_at: bytes = b"", seconds: float = 60, **environment: str
 ) -> tuple[int, str]:
@@ -35,7 +41,7 @@ def on_terminal(
     env = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"} | environment
     child = subprocess.Popen(
         [str(PROGRAM), *map(str, args)], stdin=slave, stdout=slave, stderr=slave, env=env,
-        start_new_session=True, preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+        start_new_session=True, preexec_fn=_at_the_terminal,
     )  # fmt: skip
     os.close(slave)
     seen, until, pressed = b"", time.monotonic() + seconds, 0.0
