@@ -31,6 +31,12 @@ from findalike.store.base import Batch
 from findalike.store.lance import LanceStore
 from findalike.types import Asset, Origin, Row
 
+COPIES = {
+    frozenset(("boxes/raccoon-11.jpg", "boxes/raccoon-116.jpg")),
+    frozenset(("corel/food/918.jpg", "corel/food/924.jpg")),
+}
+"""Given pictures that are copies of one another, by eye: neither is a distractor of the other."""
+
 Edit = Callable[[Image.Image, random.Random], Image.Image]
 
 SETS = ("boxes", "captions", "captions-train", "cars", "clothing", "corel", "faces", "grocery", "objects")
@@ -201,6 +207,10 @@ def judged(data: Path, work: Path, count: int, seed: int) -> None:
         print_recall(name, *hashed(name, edits, pictures, paths), len(pictures))
 
 
+def are_copies(one: Path | str, other: Path | str) -> bool:
+    return any(all(str(each).endswith(tuple(pair)) for each in (one, other)) for pair in COPIES)
+
+
 Right = list[tuple[float, str]]
 Wrong = list[tuple[float, str, str]]
 
@@ -212,6 +222,7 @@ def scored(
     and member that do not belong together their score and paths. Two given pictures are no distractor pair:
     the sets hold real copies (a burst, a picture twice); the pairs are those with an edit in them."""
     right, wrong = [], []
+    paths = {number: path for path, number in originals.items()}
     for group in groups:
         scores = {group.keeper.uri: 1.0, **{m.asset.uri: m.score for m in group.members}}
         owners = {uri: originals.get(uri, edits[uri][1] if uri in edits else -1) for uri in scores}
@@ -219,7 +230,9 @@ def scored(
             original = next((u for u in scores if originals.get(u) == owners[uri]), None)
             if uri in edits and original is not None:
                 right.append((min(scores[uri], scores[original]), edits[uri][0]))
-            if owners[uri] != owners[group.keeper.uri] and (uri in edits or group.keeper.uri in edits):
+            whose = [paths.get(owners[each], each) for each in (uri, group.keeper.uri)]
+            is_distractor = owners[uri] != owners[group.keeper.uri] and not are_copies(*whose)
+            if is_distractor and (uri in edits or group.keeper.uri in edits):
                 wrong.append((scores[uri], group.keeper.uri, uri))
     return right, wrong
 
@@ -272,7 +285,11 @@ def hashed(
         own = place[str(pictures[number])]
         right.append((float(score[own]), edit))
         others = np.argsort(-np.where(np.arange(len(score)) == own, -2, score))[:3]
-        wrong += [(float(score[n]), path, str(paths[n])) for n in others]
+        wrong += [
+            (float(score[n]), path, str(paths[n]))
+            for n in others
+            if not are_copies(pictures[number], paths[n])
+        ]
     return right, wrong
 
 

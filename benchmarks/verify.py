@@ -77,7 +77,7 @@ def ranked(folder: Path, name: str, most: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, findalike.open(Path(place) / "library") as library:
         library.add(folder)
         assets = {
-            str(Path(asset.uri).relative_to(folder.absolute())): asset for asset in library.store.assets()
+            str(Path(asset.uri).relative_to(folder.resolve())): asset for asset in library.store.assets()
         }
         chosen = sorted(random.Random(0).sample(sorted(assets), min(most, len(assets))))
         for method in METHODS:
@@ -121,7 +121,7 @@ def searched(library: findalike.Library, asset: Asset, judge: Verifier | None, f
         hits = judge.verified(
             hits, [Seen(term, np.zeros(0, np.float32), asset)], lambda done, total: None
         ).hits
-    return [str(Path(hit.asset.uri).relative_to(folder.absolute())) for hit in hits]
+    return [str(Path(hit.asset.uri).relative_to(folder.resolve())) for hit in hits]
 
 
 def scores(hits: dict[str, list[str]], labels: dict[str, str], gallery: list[str]) -> dict[str, float]:
