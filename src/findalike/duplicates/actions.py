@@ -21,7 +21,7 @@ from findalike import sources
 from findalike import uri as uris
 from findalike.duplicates import log as logs
 from findalike.duplicates.group import Group, Member
-from findalike.duplicates.log import Action, Log, Step
+from findalike.duplicates.log import Action, Log, Step, settle
 from findalike.errors import ReadError, UsageError
 from findalike.sources.base import modified
 from findalike.store.base import Store
@@ -265,20 +265,6 @@ def _relink(source: Path, kept: Path) -> None:
     finally:
         beside.unlink(missing_ok=True)
     settle(source.parent)
-
-
-def settle(folder: Path) -> None:
-    """Have the names in a folder on the drive, where the system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # pragma: no cover  (Windows opens no folders)
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:  # pragma: no cover  (some network drives cannot)
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def follow(store: Store, asset: Asset, step: Step) -> None:

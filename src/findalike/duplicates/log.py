@@ -78,7 +78,7 @@ def new(folder: Path) -> Iterator[Log]:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("xb")
     with file:
-        _settle(folder)
+        settle(folder)
         yield Log(path, file, 0)
 
 
@@ -142,14 +142,16 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _settle(folder: Path) -> None:
-    """Have the name of a new file on the drive too, where the system can."""
+def settle(folder: Path) -> None:
+    """Have the names in a folder on the drive, where the system can."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # pragma: no cover  (Windows opens no folders)
         return
     try:
         os.fsync(descriptor)
+    except OSError:  # pragma: no cover  (some network drives cannot)
+        pass
     finally:
         os.close(descriptor)
 

@@ -21,10 +21,9 @@ from findalike.duplicates.actions import (
     Tick,
     carry,
     digest,
-    settle,
     words,
 )
-from findalike.duplicates.log import Log, Step
+from findalike.duplicates.log import Log, Step, settle
 from findalike.errors import UsageError
 from findalike.sources.base import modified
 from findalike.store.base import Store
