@@ -47,7 +47,8 @@ class Asset:
 class Origin:
     """Where in an asset a picture comes from.
 
-    `part` is `whole`, `region`, `face` or `frame`; `time` is in seconds and only videos have it.
+    `part` is `whole`, `region`, `face` or `frame`. Only films have a `time`, in seconds; a frame stands for
+    what is shown from it to `end`.
     """
 
     asset_id: str
@@ -55,6 +56,16 @@ class Origin:
     box: Box = WHOLE
     time: float | None = None
     label: str = ""
+    end: float | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others of its asset: `whole`, `frame-12.480`, `face-0312-0120-0500-0410`
+        with the box in thousandths, `frame-12.480-face-0312-0120-0500-0410`."""
+        names = [] if self.time is None else [f"frame-{self.time:.3f}"]
+        if self.part in ("region", "face"):
+            names.append("-".join([self.part, *(f"{round(side * 1000):04d}" for side in self.box)]))
+        return "-".join(names) or self.part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,10 +184,25 @@ class Reason:
     weight: float
 
 
+Span = tuple[float, float]
+"""From and to, in seconds of a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A stretch of a film that answers too: `origin` has its time and end. `score` is as of `Hit`."""
+
+    origin: Origin
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer. `score` is in 0..1 and calibrated; `band` is its name; `similarity` is
-    the cosine to the adapted query (`rank.adapted`), 1 for the query itself."""
+    the cosine to the adapted query (`rank.adapted`), 1 for the query itself.
+
+    Of a film, `origin` has the stretch that answers best, and `moments` the others, best first. Where the
+    query is a film, `query_span` is the stretch of it that was found in `origin`'s."""
 
     asset: Asset
     origin: Origin
@@ -185,6 +211,8 @@ class Hit:
     similarity: float
     space: str
     reasons: tuple[Reason, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    query_span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

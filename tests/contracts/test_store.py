@@ -113,6 +113,60 @@ def assert_nearest(store: Store, query: Vector, k: int, ids: set[str], where: Fi
     np.testing.assert_allclose([m.similarity for m in found], [s for _, s in expected], atol=SIMILARITY)
 
 
+# --- attachments
+
+
+def test_attachments_come_back_by_name_and_go_with_their_asset(store: Store) -> None:
+    store.write(batch([asset(1), asset(2)]))
+    assert store.attachments("asset00001") == {}
+    assert store.attached("track") == set()
+    frames = {"frame-0.000": b"first", "frame-1.500": b"second", "track": bytes(range(256))}
+    store.write(Batch(attachments={"asset00001": frames, "asset00002": {"track": b""}}))
+    assert store.attachments("asset00001") == frames
+    assert store.attachments("asset00001", ["track", "nothing"]) == {"track": bytes(range(256))}
+    assert store.attachments("asset00001", []) == {}
+    assert store.attachments("nobody") == {}
+    assert store.attached("track") == {"asset00001", "asset00002"}
+    assert store.attached("it's") == set()
+    store.write(Batch(attachments={"asset00001": {"track": b"new", "face-1": b"face"}}))
+    assert store.attachments("asset00001") == {**frames, "track": b"new", "face-1": b"face"}
+    store.optimize()
+    assert store.remove(["asset00001"]) == 1
+    assert store.attachments("asset00001") == {}
+    assert store.attached("track") == {"asset00002"}
+    assert list(store.check()) == []
+
+
+def test_of_an_asset_whose_content_is_new_nothing_earlier_stays(store: Store) -> None:
+    other = replace(CARD, name="faces")
+    store.add_card(other)
+    first, second = asset(1), asset(2)
+    store.write(batch([first, second]))
+    faces = {a.id: {"face-1": b"face", other.space: b""} for a in (first, second)}
+    rows = [
+        Row(f"{a.id}:face-1", Origin(a.id, "face"), v)
+        for a, v in zip((first, second), vectors(2), strict=True)
+    ]
+    store.write(Batch(rows={other.space: rows}, attachments=faces))
+    store.write(
+        replace(batch([first], seed=3), changed=[first.id, "nobody"], attachments={first.id: {"x": b"y"}})
+    )
+    assert store.encoded(other.space) == {second.id}
+    assert store.encoded(SPACE) == {first.id, second.id}
+    assert store.attachments(first.id) == {"x": b"y"}
+    assert store.attachments(second.id) == faces[second.id]
+    assert store.rows(SPACE, [first.id])[0].vector == pytest.approx(vectors(1, 3)[0])
+
+
+def test_attachments_of_assets_that_never_came_are_mended(store: Store) -> None:
+    store.write(batch([asset(1)]))
+    store.write(Batch(attachments={"gone": {"track": b"x"}, "asset00001": {"track": b"y"}}))
+    assert [(p.kind, p.count) for p in store.check()] == [("orphan attachments", 1)]
+    store.repair()
+    assert list(store.check()) == []
+    assert store.attached("track") == {"asset00001"}
+
+
 # --- assets, rows, thumbnails, failures
 
 
@@ -153,7 +207,7 @@ def test_what_was_written_comes_back(store: Store) -> None:
 def test_rows_keep_their_origin_and_vector(store: Store) -> None:
     video = asset(1)
     origins = [
-        Origin(video.id, "frame", time=12.5, label="scene ü"),
+        Origin(video.id, "frame", time=12.5, label="scene ü", end=14 + 1 / 3),
         Origin(video.id, "face", box=(0.1, 0.2, 1 / 3, 0.9), time=0.0),
         Origin(video.id),
     ]

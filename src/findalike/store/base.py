@@ -46,6 +46,9 @@ class Batch:
     has its rows, evidence and thumbnail, and a run that is killed leaves at most orphans, never holes. An
     asset that is written clears the failure of its uri. Rows, evidence and thumbnails whose asset is neither
     in the batch nor in the store are orphans: they never count, and the next write may drop them.
+
+    `attachments` are small files kept with an asset: the JPEG of a frame or a face, named by its origin's
+    `key`; a mark that it was looked into. Of `changed` assets all earlier rows and attachments go first.
     """
 
     assets: Sequence[Asset] = ()
@@ -53,6 +56,8 @@ class Batch:
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)  # by asset id
     failures: Sequence[Failure] = ()
     evidence: Mapping[str, Mapping[str, Evidence]] = field(default_factory=dict)  # by bank, by asset id
+    attachments: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)  # by asset id, by name
+    changed: Sequence[str] = ()  # ids of assets whose content is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class SpaceStatus:
 class Problem:
     """Something `check` found. `repairable` by `repair`, which removes orphans and never assets."""
 
-    kind: str  # "orphan rows", "... evidence", "... thumbnails", "missing rows", "... thumbnails", "index"
+    kind: str  # "orphan rows", "... evidence", "... attachments", "missing rows", "... thumbnails", "index"
     detail: str
     count: int
     repairable: bool
@@ -168,6 +173,14 @@ class Store(Protocol):
         ...
 
     def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]: ...
+
+    def attachments(self, asset_id: str, names: Iterable[str] | None = None) -> Mapping[str, bytes]:
+        """The attachments of an asset by name, all or these; names that are not there are left out."""
+        ...
+
+    def attached(self, name: str) -> set[str]:
+        """Ids of the assets that have an attachment of this name."""
+        ...
 
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]: ...
 
@@ -287,6 +300,7 @@ def orphan_problems(
     encoded: Mapping[str, set[str]],
     thumbnails: set[str],
     evidence: Mapping[str, set[str]],
+    attached: set[str],
 ) -> list[Problem]:
     """What is wrong between these sets of asset ids; `encoded` by space, `evidence` by bank.
 
@@ -302,6 +316,8 @@ def orphan_problems(
             found.append(Problem("orphan evidence", detail, orphans, True))
     if orphans := len(thumbnails - assets):
         found.append(Problem("orphan thumbnails", "thumbnails of assets that are gone", orphans, True))
+    if orphans := len(attached - assets):
+        found.append(Problem("orphan attachments", "attachments of assets that are gone", orphans, True))
     if encoded and (bare := len(assets.difference(*encoded.values()))):
         detail = "assets that no space has a row of: run findalike index on their folders again"
         found.append(Problem("missing rows", detail, bare, False))

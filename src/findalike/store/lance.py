@@ -111,7 +111,7 @@ class LanceStore(LanceReader):
         banks.check_evidence(self.banks(), batch.evidence)
         rows = [row for several in batch.rows.values() for row in several]
         ids = {a.id for a in batch.assets} | {row.asset_id for row in rows} | set(batch.thumbnails)
-        ids = ids.union(*batch.evidence.values())
+        ids = ids.union(batch.attachments, batch.changed, *batch.evidence.values())
         with self._writing():
             kinds = columns.grown(self._kinds(), batch.assets)
             self._settle()
@@ -120,10 +120,12 @@ class LanceStore(LanceReader):
             assets = {a.id: columns.kept_asset(a, kinds) for a in batch.assets}
             there = self._get(ids)
             owners = {**there, **assets}
+            self._drop_contents(i for i in batch.changed if i in there)
             for space, several in batch.rows.items():
                 self._put_rows(space, several, owners, there)
             for bank, evidence in batch.evidence.items():
                 self._put_evidence(bank, evidence)
+            self._attachments.put(batch.attachments, not any(i in there for i in batch.attachments))
             self._put("thumbnails", lance_records.thumbnails_to_arrow(batch.thumbnails), there)
             self._put_assets(list(assets.values()), there)
             self._put_failures([a.uri for a in batch.assets], batch.failures)
@@ -173,6 +175,7 @@ class LanceStore(LanceReader):
             assets = self._ids(self._latest("assets"))
             parts = [self._rows_of(space) for space in self.cards()] + [self._latest("thumbnails")]
             parts += [self._banks.table(bank) for bank in self.banks()]
+            parts += [self._attachments.table()] if self._attachments.there() else []
             self._drop_parts(set().union(*(self._ids(table) for table in parts)) - assets)
         return found
 
@@ -185,6 +188,9 @@ class LanceStore(LanceReader):
                 lance_index.compact(self._latest(name), name, progress, patience)
             for bank in self.banks():
                 lance_index.compact(self._banks.table(bank), f"the evidence for {bank}", progress)
+            if self._attachments.there():
+                table = self._attachments.table()
+                lance_index.compact(table, "attachments", progress, _THUMBNAIL_FILES)
             for space, card in self.cards().items():
                 table = self._rows_of(space)
                 lance_index.compact(table, space, progress)
@@ -254,10 +260,15 @@ class LanceStore(LanceReader):
             table = self._rows_of(space)
             lance_tables.change(table, lance_records.facts_to_arrow(assets, table.schema), "asset_id")
 
+    def _drop_contents(self, asset_ids: Iterable[str]) -> None:
+        ids = sorted(asset_ids)
+        for space in self.cards() if ids else ():
+            lance_tables.delete(self._rows_of(space), "asset_id", ids)
+        self._attachments.drop(ids)
+
     def _drop_parts(self, asset_ids: Iterable[str]) -> None:
         ids = sorted(asset_ids)
-        for space in self.cards():
-            lance_tables.delete(self._rows_of(space), "asset_id", ids)
+        self._drop_contents(ids)
         lance_tables.delete(self._latest("thumbnails"), "asset_id", ids)
         for bank in self.banks():
             lance_tables.delete(self._banks.table(bank), "asset_id", ids)

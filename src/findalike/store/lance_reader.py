@@ -35,6 +35,7 @@ from findalike.store.base import (
 )
 from findalike.store.full_text import Asked
 from findalike.store.journal import Journal
+from findalike.store.lance_attachments import LanceAttachments
 from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
 from findalike.store.lance_listing import Listings
@@ -71,6 +72,7 @@ class LanceReader:
             self._searchable = False
             self._tables = Tables(path)
             self._banks = LanceBanks(path, self._tables)
+            self._attachments = LanceAttachments(self._tables)
             self._listings = Listings()
             self._journal = Journal(path)
             self._scans = Scans(self)
@@ -154,6 +156,14 @@ class LanceReader:
             found = thumbnails.select_ids(["asset_id", "thumbnail"], list(asset_ids))
             return dict(zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True))
 
+    def attachments(self, asset_id: str, names: Iterable[str] | None = None) -> Mapping[str, bytes]:
+        with self._guarded():
+            return self._attachments.of(asset_id, None if names is None else list(names))
+
+    def attached(self, name: str) -> set[str]:
+        with self._guarded():
+            return self._attachments.with_name(name)
+
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
         with self._guarded():
             rows = self._space(space)
@@ -223,6 +233,7 @@ class LanceReader:
                 {space: self._ids(self._rows_of(space)) for space in self.cards()},
                 self._ids(self._latest("thumbnails")),
                 {bank: self._ids(self._banks.table(bank)) for bank in self.banks()},
+                self._ids(self._attachments.table()) if self._attachments.there() else set(),
             )
             for space, status in self.status().items():
                 if status.due:

@@ -58,6 +58,9 @@ EVIDENCE = pa.schema(
         pa.field("weights", pa.list_(pa.float32())),
     ]
 )
+ATTACHMENTS = pa.schema(
+    [pa.field("asset_id", pa.string()), pa.field("name", pa.string()), pa.field("data", pa.large_binary())]
+)
 THUMBNAILS = pa.schema([pa.field("asset_id", pa.string()), pa.field("thumbnail", pa.binary())])
 FAILURES = pa.schema(
     [
@@ -198,6 +201,12 @@ def thumbnails_to_arrow(thumbnails: Mapping[str, bytes]) -> pa.Table:
     return _table({"asset_id": list(thumbnails), "thumbnail": list(thumbnails.values())}, THUMBNAILS)
 
 
+def attachments_to_arrow(attachments: Mapping[str, Mapping[str, bytes]]) -> pa.Table:
+    records = [(i, name, data) for i, several in attachments.items() for name, data in several.items()]
+    columns_ = zip(*records, strict=True) if records else ((), (), ())
+    return _table(dict(zip(ATTACHMENTS.names, map(list, columns_), strict=True)), ATTACHMENTS)
+
+
 def failures_to_arrow(failures: Iterable[Failure]) -> pa.Table:
     several = list(failures)
     data = {name: [getattr(failure, name) for failure in several] for name in FAILURES.names}
@@ -251,13 +260,14 @@ def vectors_of(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _origin_to_text(origin: Origin) -> str:
-    return json.dumps([origin.part, origin.box, origin.time, origin.label], ensure_ascii=False)
+    values = [origin.part, origin.box, origin.time, origin.label]
+    return json.dumps(values if origin.end is None else [*values, origin.end], ensure_ascii=False)
 
 
 def _origin(asset_id: str, text: str) -> Origin:
-    part, box, time, label = json.loads(text)
+    part, box, time, label, *later = json.loads(text)
     left, top, right, bottom = map(float, box)
-    return Origin(asset_id, part, (left, top, right, bottom), time, label)
+    return Origin(asset_id, part, (left, top, right, bottom), time, label, later[0] if later else None)
 
 
 def _asset_to_text(asset: Asset) -> str:

@@ -70,7 +70,7 @@ def select_ids(table: Any, names: Sequence[str], column: str, ids: Iterable[str]
     return pa.schema([schema.field(name) for name in names]).empty_table()
 
 
-def upsert(table: Any, data: pa.Table, key: str) -> None:
+def upsert(table: Any, data: pa.Table, key: str | list[str]) -> None:
     """Write records by their key in one commit."""
     table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(data)
 

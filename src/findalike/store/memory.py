@@ -50,6 +50,7 @@ class MemoryStore:
         self._assets: dict[str, Asset] = {}
         self._rows: dict[str, dict[str, Row]] = {}
         self._thumbnails: dict[str, bytes] = {}
+        self._attachments: dict[str, dict[str, bytes]] = {}
         self._failures: dict[str, Failure] = {}
         self._banks: dict[str, Bank] = {}
         self._evidence: dict[str, dict[str, Evidence]] = {}
@@ -124,6 +125,7 @@ class MemoryStore:
         check_rows(self._cards, batch.rows)
         banks.check_evidence(self._banks, batch.evidence)
         self._grow(batch.assets)
+        self._drop_contents(set(batch.changed))
         for space, rows in batch.rows.items():
             replaced = {row.asset_id for row in rows}
             kept = {i: row for i, row in self._rows[space].items() if row.asset_id not in replaced}
@@ -132,6 +134,8 @@ class MemoryStore:
             self._evidence[bank] |= {i: dict(one) for i, one in evidence.items()}
         self._changed()
         self._thumbnails |= batch.thumbnails
+        for i, several in batch.attachments.items():
+            self._attachments[i] = self._attachments.get(i, {}) | dict(several)
         for asset in batch.assets:
             self._assets[asset.id] = self._kept(asset)
             self._failures.pop(asset.uri, None)
@@ -178,6 +182,13 @@ class MemoryStore:
 
     def thumbnails(self, asset_ids: Iterable[str]) -> Mapping[str, bytes]:
         return {i: self._thumbnails[i] for i in asset_ids if i in self._thumbnails}
+
+    def attachments(self, asset_id: str, names: Iterable[str] | None = None) -> Mapping[str, bytes]:
+        there = self._attachments.get(asset_id, {})
+        return {name: there[name] for name in (there if names is None else names) if name in there}
+
+    def attached(self, name: str) -> set[str]:
+        return {i for i, several in self._attachments.items() if name in several}
 
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]:
         card_of(self._cards, space)
@@ -228,12 +239,13 @@ class MemoryStore:
             {space: self.encoded(space) for space in self._cards},
             set(self._thumbnails),
             {bank: set(evidence) for bank, evidence in self._evidence.items()},
+            set(self._attachments),
         )
 
     def repair(self) -> Sequence[Problem]:
         found = [problem for problem in self.check() if problem.repairable]
         rows = {row.asset_id for several in self._rows.values() for row in several.values()}
-        parts = rows.union(self._thumbnails, *self._evidence.values())
+        parts = rows.union(self._thumbnails, self._attachments, *self._evidence.values())
         self._drop_parts(parts - set(self._assets))
         return found
 
@@ -284,9 +296,14 @@ class MemoryStore:
         tree = bind(where, self.columns())
         return [a for a in self._assets.values() if evaluate(tree, columns.values(a, self._kinds)) is True]
 
-    def _drop_parts(self, asset_ids: set[str]) -> None:
-        for space, rows in self._rows.items():
+    def _drop_contents(self, asset_ids: set[str]) -> None:
+        for space, rows in self._rows.items() if asset_ids else ():
             self._rows[space] = {i: row for i, row in rows.items() if row.asset_id not in asset_ids}
+        for i in asset_ids:
+            self._attachments.pop(i, None)
+
+    def _drop_parts(self, asset_ids: set[str]) -> None:
+        self._drop_contents(asset_ids)
         self._changed()
         for i in asset_ids:
             self._thumbnails.pop(i, None)
