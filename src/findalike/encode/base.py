@@ -50,6 +50,16 @@ class Derived(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
+class PartEncoder(Encoder, Protocol):
+    """An encoder that describes parts of pictures which it finds itself, such as faces. The rows of its space
+    are of those parts alone; a picture may have none."""
+
+    def parts(self, picture: Picture) -> list[Picture]:
+        """The parts of a picture as `encode_batch` wants them, each with its box and part as its origin."""
+        ...
+
+
 class TextEncoder(Protocol):
     """What turns texts into vectors of an encoder's space, so that words find pictures."""
 

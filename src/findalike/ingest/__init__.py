@@ -77,10 +77,9 @@ def ingest(
     written, UsageError for a name of no regions. On KeyboardInterrupt what was done is written first.
     """
     started = time.monotonic()
-    spaces = [encoder.card.space for encoder in encoders]
     plan = planned(
         store,
-        spaces,
+        encoders,
         Watchers(observers, store),
         found,
         retry,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from findalike import regions, sources
 from findalike import uri as uris
+from findalike.encode.base import Encoder, PartEncoder
 from findalike.errors import SweepRefused
 from findalike.ingest.observe import Watchers
 from findalike.query import FACTS, Kind
@@ -18,7 +19,6 @@ from findalike.store.columns import grown
 from findalike.types import Asset, Failure
 
 LISTED_BETWEEN_TICKS = 1_000
-ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +72,28 @@ class Plan:
 
 def planned(
     store: Store,
-    spaces: Sequence[str],
+    encoders: Sequence[Encoder],
     watchers: Watchers,
     found: Sequence[Source],
     retry: bool,
     finder: str | None,
     tick: Callable[[int, int], None],
 ) -> Plan:
-    """What has to be done. `finder` names the way to find regions, which known pictures then need too.
-    `tick` hears now and then how many files are listed and how many could not be.
+    """What has to be done for these encoders. `finder` names the way to find regions, which known pictures
+    then need too. `tick` hears now and then how many files are listed and how many could not be.
 
     Raises UsageError when a table's column is of another kind than the library's, or no regions have that
     name.
     """
     known = {asset.uri: _known(asset) for asset in store.assets()}
-    encoded = {space: store.encoded(space) for space in spaces}
+    encoded = {encoder.card.space: _looked_into(store, encoder) for encoder in encoders}
     if finder:
         regions.find(finder)
         large = {k.id for k in known.values() if regions.worthwhile(finder, k.width, k.height)}
-        for space, ids in encoded.items():
-            ids -= _without_parts(store, space, sorted(large & ids))
+        without = large - store.attached(regions.mark(finder))
+        for encoder in encoders:
+            if not isinstance(encoder, PartEncoder):
+                encoded[encoder.card.space] -= without
     plan = Plan(known, encoded, watchers)
     for source in found:
         for item in source:
@@ -114,12 +116,10 @@ def _known(asset: Asset) -> Known:
     return Known(asset.id, asset.uri, asset.size, asset.modified, asset.sha256, *size)
 
 
-def _without_parts(store: Store, space: str, asset_ids: Sequence[str]) -> set[str]:
-    lacking = set(asset_ids)
-    for start in range(0, len(asset_ids), ROWS_AT_ONCE):
-        rows = store.rows(space, asset_ids[start : start + ROWS_AT_ONCE])
-        lacking -= {row.asset_id for row in rows if row.origin.part == "region"}
-    return lacking
+def _looked_into(store: Store, encoder: Encoder) -> set[str]:
+    """The ids of the assets that need no more of an encoder: of parts, a picture may have none."""
+    space = encoder.card.space
+    return store.attached(space) if isinstance(encoder, PartEncoder) else store.encoded(space)
 
 
 def _columns(store: Store) -> dict[str, Kind]:

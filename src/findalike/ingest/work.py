@@ -14,7 +14,7 @@ from typing import Literal, cast
 import numpy as np
 
 from findalike import decode, regions, sources
-from findalike.encode.base import Classifier, Derived, Encoder, derived, encode, short_side
+from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, derived, encode, short_side
 from findalike.errors import EncoderError, ReadError
 from findalike.ingest.observe import Found
 from findalike.ingest.plan import Job, Known, Plan
@@ -29,6 +29,9 @@ CHUNK = 8
 """Files that a thread takes at once: enough to batch, few enough to keep memory and waiting short."""
 
 HEAD_BYTES = 64
+
+PART_SIDE = 160
+"""Pixels of the longer side of the small picture that is kept of a face."""
 
 Outcome = Literal["added", "updated", "encoded", "moved", "unchanged", "skipped", "failed"]
 
@@ -46,6 +49,7 @@ class Done:
     spaces: tuple[str, ...] = ()
     banks: tuple[str, ...] = ()
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    attachments: dict[str, bytes] = field(default_factory=dict)
     probabilities: Vector | None = None
     evidence: Found = field(default_factory=dict)
     failure: Failure | None = None
@@ -106,6 +110,7 @@ class Worker:
         self._settings = settings
         self._plan = plan
         self._identities = identities
+        self._finder = finder
         self._parts = regions.find(finder) if finder else _no_parts
         self._short_side = short_side(encoder.card for encoder in encoders)
         if finder:
@@ -196,6 +201,10 @@ class Worker:
     def _fill(self, space: str, waiting: Sequence[Done]) -> None:
         """Give each its row of the whole picture in a space, and those of its parts."""
         encoder, wholes = self._encoders[space], [done.picture for done in waiting if done.picture]
+        if isinstance(encoder, PartEncoder):
+            for done, whole in zip(waiting, wholes, strict=True):
+                self._fill_parts(encoder, done, whole)
+            return
         if isinstance(encoder, Derived) and all(encoder.base.space in done.rows for done in waiting):
             for done in waiting:
                 done.rows[space] = derived(encoder, done.rows[encoder.base.space])
@@ -210,7 +219,17 @@ class Worker:
             if space in done.spaces:
                 asset_id = whole.origin.asset_id
                 done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
-                done.rows[space] += _part_rows(encoder, self._parts(whole))
+                done.rows[space] += part_rows(encoder, self._parts(whole))
+                if self._finder:
+                    done.attachments[regions.mark(self._finder)] = b""
+
+    def _fill_parts(self, encoder: PartEncoder, done: Done, whole: Picture) -> None:
+        """Give it the rows of the parts that an encoder finds, a small picture of each, and the mark that it
+        was looked into."""
+        found = encoder.parts(whole)
+        done.rows[encoder.card.space] = part_rows(encoder, found)
+        shown = {part.origin.key: decode.thumbnail(part, PART_SIDE) for part in found}
+        done.attachments |= {**shown, encoder.card.space: b""}
 
 
 def classified(encoder: Classifier, pictures: Sequence[Picture]) -> tuple[Vectors, Vectors]:
@@ -234,11 +253,13 @@ class _Answered:
         return self.vectors
 
 
-def _part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
-    vectors = encode(encoder, parts)
+def part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
+    """The rows of parts, each of another origin."""
+    once = list({part.origin.key: part for part in parts}.values())
+    vectors = encode(encoder, once)
     return [
-        Row(f"{part.origin.asset_id}:region-{number}", part.origin, vector)
-        for number, (part, vector) in enumerate(zip(parts, vectors, strict=True))
+        Row(f"{part.origin.asset_id}:{part.origin.key}", part.origin, vector)
+        for part, vector in zip(once, vectors, strict=True)
     ]
 
 

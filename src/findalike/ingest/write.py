@@ -118,7 +118,9 @@ class Writer:
             for bank, each in found.items():
                 evidence.setdefault(bank, {})[asset.id] = each
         thumbnails = {done.asset.id: done.thumbnail for done in new if done.asset}
-        return Batch(assets, rows, thumbnails, failures, evidence)
+        attachments = {done.asset.id: done.attachments for done in new if done.asset and done.attachments}
+        changed = [done.asset.id for done in new if done.asset and done.outcome == "updated"]
+        return Batch(assets, rows, thumbnails, failures, evidence, attachments, changed)
 
 
 def _has_other_metadata(before: Asset, now: Asset) -> bool:

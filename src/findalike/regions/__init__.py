@@ -58,6 +58,11 @@ def find(name: str) -> Cut:
     return FINDERS[name]
 
 
+def mark(name: str) -> str:
+    """The name of the attachment that says that a picture was looked into for such parts."""
+    return f"regions:{name}"
+
+
 def magnified(name: str, short_side: int | None) -> int | None:
     """How long the shorter side of a decoded picture must be, when `short_side` is enough for the whole."""
     find(name)
