@@ -1,0 +1,8 @@
+"""Dense tracks of films: what every eighth of a second looks like, in about a hundred bytes, and where two
+films show the same. Pure."""
+
+from findalike.tracks.alignment import Alignment, aligned
+from findalike.tracks.recorder import LUMA_SIDE, Recorder
+from findalike.tracks.track import TRACK, Track
+
+__all__ = ["LUMA_SIDE", "TRACK", "Alignment", "Recorder", "Track", "aligned"]
