@@ -97,6 +97,17 @@ def session(model: Path, exact: bool = False) -> Any:
         raise EncoderError(f"{model} cannot be loaded by ONNX Runtime: {error}") from error
 
 
+def built(folder: Path, name: str, build: Callable[[], bytes], exact: bool = False) -> Any:
+    """The session of a graph of the cache, which is built when it is not there, and once more when it is
+    damaged; then its error stands. Raises EncoderError."""
+    graph = cached(folder, name, build)
+    try:
+        return session(graph, exact)
+    except EncoderError:
+        graph.unlink(missing_ok=True)
+        return session(cached(folder, name, build), exact)
+
+
 @cache
 def saturates(folder: Path) -> bool:
     """Whether int8 convolutions saturate here: x86 processors without VNNI add pairs of products in 16 bits.

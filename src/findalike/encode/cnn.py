@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -17,7 +17,6 @@ from findalike import pixels, plugins, runtime
 from findalike.checkpoint import read
 from findalike.encode import catalog, text
 from findalike.encode.base import Entry
-from findalike.errors import EncoderError
 from findalike.settings import Settings
 from findalike.types import Card, Picture, Pixels, Vector, Vectors
 
@@ -127,17 +126,8 @@ def load(card: Card, settings: Settings) -> CnnEncoder:
         return model
 
     centre = statistics.mean * np.float32(card.preprocessing["centring"])
-    return CnnEncoder(card, _session(folder, name, build, card.precision == "int8"), centre, weights)
-
-
-def _session(folder: Path, name: str, build: Callable[[], bytes], int8: bool) -> Any:
-    exact = int8 and runtime.saturates(folder)
-    graph = runtime.cached(folder, name, build)
-    try:
-        return runtime.session(graph, exact)
-    except EncoderError:  # a damaged cache file: made once more, and then its error stands
-        graph.unlink(missing_ok=True)
-        return runtime.session(runtime.cached(folder, name, build), exact)
+    exact = card.precision == "int8" and runtime.saturates(folder)
+    return CnnEncoder(card, runtime.built(folder, name, build, exact), centre, weights)
 
 
 LITE0 = Entry(catalog.EFFICIENTNET_LITE0, load, text.load)

@@ -1,0 +1,129 @@
+"""The encoder of faces: it finds them, and describes each by 128 numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from findalike import plugins, runtime
+from findalike.encode.base import Entry
+from findalike.encode.catalog import calibrated
+from findalike.encode.faces import arrays, chips, network
+from findalike.encode.faces.detector import Detector, Faces
+from findalike.settings import Settings
+from findalike.types import Card, Picture, Vectors
+
+NAME = "faces"
+GRAPH_REVISION = 1
+"""Raised when `graphs.py` writes other graphs from the same files, so that caches are made anew."""
+
+SIDE = 640
+"""Pixels of the shorter side that pictures are decoded to."""
+
+_AT_ONCE = 32
+
+_PROPOSAL, _REFINEMENT, _OUTPUT, _DESCRIPTOR = "proposal", "refinement", "output", "descriptor"
+
+FILES = {
+    _PROPOSAL: ("mtcnn", "assets/weights/pnet.lz4"),
+    _REFINEMENT: ("mtcnn", "assets/weights/rnet.lz4"),
+    _OUTPUT: ("mtcnn", "assets/weights/onet.lz4"),
+    _DESCRIPTOR: ("face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"),
+}
+"""The package and the file of each network."""
+
+DIGESTS = {
+    _PROPOSAL: "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    _REFINEMENT: "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    _OUTPUT: "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+    _DESCRIPTOR: "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+}
+
+CARD = calibrated(
+    Card(
+        name=NAME,
+        revision="1",
+        dim=128,
+        preprocessing={"side": round(SIDE * 0.875), "files": DIGESTS, "chip": chips.DLIB_SIDE},
+        licence="MIT (MTCNN), CC0-1.0 (descriptor)",
+        source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
+        "residual network for faces (King 2017)",
+        sha256=hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest(),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceEncoder:
+    """Faces that a detector finds, as squares of pixels, and their descriptors."""
+
+    card: Card
+    detector: Detector
+    descriptor: Any
+
+    def find(self, picture: Picture) -> Faces:
+        """The faces of a picture, in its pixels."""
+        return self.detector.find(picture.pixels)
+
+    def parts(self, picture: Picture) -> list[Picture]:
+        """The faces of a picture, the surest first: turned upright, each with its box and, as label, the
+        probability that it is one."""
+        return parts(picture, self.find(picture), np.array(chips.DLIB, np.float32), chips.DLIB_SIDE)
+
+    def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
+        rows = [np.stack([each.pixels for each in pictures[start : start + _AT_ONCE]])
+                for start in range(0, len(pictures), _AT_ONCE)]  # fmt: skip
+        found = [self.descriptor.run(["descriptors"], {"pixels": batch})[0] for batch in rows]
+        return np.concatenate(found)
+
+
+def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> list[Picture]:
+    """Each face as a picture of its own, whose size is that of its box in the original."""
+    height, width = picture.pixels.shape[:2]
+    boxes = (found.boxes / [width, height, width, height]).clip(0, 1)
+    several = []
+    for box, chance, landmarks in zip(boxes, found.chances, found.landmarks, strict=True):
+        left, top, right, bottom = (float(end) for end in box)
+        if right <= left or bottom <= top:
+            continue
+        origin = replace(picture.origin, part="face", box=(left, top, right, bottom), label=f"{chance:.2f}")
+        size = round(picture.width * (right - left)), round(picture.height * (bottom - top))
+        several.append(Picture(chips.cut(picture.pixels, landmarks, places, side), origin, *size))
+    return several
+
+
+def load(card: Card, settings: Settings) -> FaceEncoder:
+    """The encoder, its graphs built into the cache on first use. Raises EncoderError, ExtraMissing."""
+    return FaceEncoder(card, detector(settings), _session(_DESCRIPTOR, settings))
+
+
+def detector(settings: Settings) -> Detector:
+    """The detector alone. Raises EncoderError, ExtraMissing."""
+    return Detector(*(_session(role, settings) for role in (_PROPOSAL, _REFINEMENT, _OUTPUT)))
+
+
+def _session(role: str, settings: Settings) -> Any:
+    package, name = FILES[role]
+    file = runtime.locate(package, name, NAME)
+
+    def build() -> bytes:
+        runtime.verify(file, DIGESTS[role])
+        return _graph(role, file)
+
+    graph = f"{NAME}-{role}-{DIGESTS[role][:12]}-{GRAPH_REVISION}.onnx"
+    return runtime.built(settings.cache / "models", graph, build)
+
+
+def _graph(role: str, file: Path) -> bytes:
+    graphs = plugins.on_use("findalike.encode.faces.graphs")
+    build = getattr(graphs, role)
+    data: bytes = build(network.read(file) if role == _DESCRIPTOR else arrays.read(file))
+    return data
+
+
+ENTRY = Entry((CARD,), load)
