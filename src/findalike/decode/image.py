@@ -103,9 +103,9 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
 def _decoded(
     data: bytes, media: str, origin: Origin, short_side: int | None, budget: int, thumbnail_side: int
 ) -> Decoded:
-    _check_budget(whole.claimed_size(data, media), budget)
+    check_budget(whole.claimed_size(data, media), budget)
     image = _opened(data, media)
-    _check_budget(image.size, budget)
+    check_budget(image.size, budget)
     whole.require_whole(data, media)
     width, height = image.size
     if media == "image/jpeg" and short_side:
@@ -125,7 +125,8 @@ def _decoded(
     return Decoded(picture, media, metadata, _thumbnail(plain, thumbnail_side) if thumbnail_side else b"")
 
 
-def _check_budget(size: tuple[int, int], budget: int) -> None:
+def check_budget(size: tuple[int, int], budget: int) -> None:
+    """Raises TooManyPixels for a width and height of more pixels than the budget."""
     width, height = size
     if width * height > budget:
         problem = f"has {width:,} × {height:,} pixels, and the limit is {budget:,}"
