@@ -53,6 +53,9 @@ SURE, CLEAR = 0.7, 0.95
 SLACK, ALIKE = 6.0, 0.85
 """By what factor a tick may differ more than usual, or how much alike it has to move."""
 
+PHASES = (0.0, 0.25, -0.25, 0.5, -0.5)
+"""By what part of a tick one film may be later than the other."""
+
 _Scores = NDArray[np.float32]
 
 
@@ -104,15 +107,23 @@ def _tried(query: Track, film: Track, offset: int, agreed: tuple[int, int]) -> t
     span = first + low, last + low
     if (last - first) * query.step < min(SHORTEST, len(query) * query.step * 0.8):
         return None
-    fit = _fit(here[first:last][same], there[first:last][same])
+    fits = {phase: _fit(here[first:last][same], _later(there, phase)[first:last][same]) for phase in PHASES}
+    phase, fit = max(fits.items(), key=lambda each: each[1].sum)
     confidence = fit.confidence * float(same.mean())
     if confidence < SURE:
         return None
-    found = Alignment(_seconds(query, span, 0), _seconds(film, span, offset), confidence)
-    return (fit.stands + fit.moves) * int(same.sum()), found
+    found = Alignment(_seconds(query, span, 0), _seconds(film, span, offset + phase), confidence)
+    return fit.sum * int(same.sum()), found
 
 
-def _seconds(track: Track, ticks: tuple[int, int], offset: int) -> Span:
+def _later(cells: Cells, phase: float) -> Cells:
+    """What a film shows so much of a tick later, or earlier."""
+    places = np.arange(len(cells)) + np.sign(phase).astype(int)
+    share = np.float32(abs(phase))
+    return (1 - share) * cells + share * cells[places.clip(0, len(cells) - 1)]
+
+
+def _seconds(track: Track, ticks: tuple[int, int], offset: float) -> Span:
     return track.start + (ticks[0] + offset) * track.step, track.start + (ticks[1] + offset) * track.step
 
 
@@ -252,6 +263,10 @@ class _Fit:
     stands: float
     moves: float
     variance: float
+
+    @property
+    def sum(self) -> float:
+        return self.stands + self.moves
 
     @property
     def confidence(self) -> float:

@@ -96,8 +96,8 @@ def cells_of(frames: NDArray[np.float32], rectangle: Rectangle) -> Cells:
     top, bottom, left, right = rectangle
     rows = _shares(bottom - top)
     columns = _shares(right - left)
-    cells: Cells = (rows @ frames[:, top:bottom, left:right] @ columns.T).reshape(-1, CELLS)
-    return cells
+    cells = rows @ frames[:, top:bottom, left:right] @ columns.T
+    return np.asarray(cells, np.float32).reshape(-1, CELLS)
 
 
 def _shares(pixels: int) -> NDArray[np.float32]:
