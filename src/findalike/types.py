@@ -201,8 +201,9 @@ class Hit:
     """One answer. `score` is in 0..1 and calibrated; `band` is its name; `similarity` is
     the cosine to the adapted query (`rank.adapted`), 1 for the query itself.
 
-    Of a film, `origin` has the stretch that answers best, and `moments` the others, best first. Where the
-    query is a film, `query_span` is the stretch of it that was found in `origin`'s."""
+    Of a film, `origin` has the stretch that answers best, and `moments` the others, best first; `frame` names
+    the attachment with a picture of it. Where the query is a film, `query_span` is the stretch of it that was
+    found in `origin`'s."""
 
     asset: Asset
     origin: Origin
@@ -213,6 +214,7 @@ class Hit:
     reasons: tuple[Reason, ...] = ()
     moments: tuple[Moment, ...] = ()
     query_span: Span | None = None
+    frame: str = ""
 
 
 @dataclass(frozen=True, slots=True)
