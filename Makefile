@@ -22,7 +22,7 @@ help: ## Say what each target does
 	@echo
 	@echo "  PYTHON=python3.12 picks the interpreter (3.11 to 3.13; now $(PYTHON)), VENV=DIR the environment"
 	@echo "  ($(VENV)), UV= does without uv, DATA=DIR names the picture sets of eval and results ($(DATA)),"
-	@echo "  ARGS=... is handed to pytest: make test ARGS=tests/test_query.py"
+	@echo "  ARGS=... is handed to pytest: make test ARGS=tests/test_query.py; -n 0 runs one test after another"
 
 setup: $(INSTALLED) ## Install findalike and what its developers need into .venv
 
@@ -43,7 +43,7 @@ demo: setup ## Index real photographs, search them, write contact sheets to find
 	$(BIN)/findalike demo
 
 test: setup ## Run all tests; those that need picture sets skip where ../shared/data is not there
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: setup ## Lint, formatting, types, layers and documentation
 	$(BIN)/ruff check .

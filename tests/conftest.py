@@ -6,6 +6,7 @@ Nothing of the user is touched: cache, settings file and library lie in a folder
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -22,9 +23,12 @@ from PIL import Image
 pytest.register_assert_rewrite("web", "browser")
 
 _HOME = Path(tempfile.mkdtemp(prefix="findalike-tests-"))
-ASKED = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("FINDALIKE_")}
-"""What was set for the tests themselves, such as FINDALIKE_CHROMIUM; the program sees none of it."""
+_given = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("FINDALIKE_")}
+ASKED: dict[str, str] = json.loads(os.environ.get("TESTS_ASKED", "null")) or _given
+"""What was set for the tests themselves, such as FINDALIKE_CHROMIUM; the program sees none of it, and the
+processes that share the tests hear of it by TESTS_ASKED."""
 os.environ |= {
+    "TESTS_ASKED": json.dumps(ASKED),
     "FINDALIKE_CACHE": str(_HOME / "cache"),
     "FINDALIKE_CONFIG": str(_HOME / "there-is-none.toml"),
     "FINDALIKE_LIBRARY": str(_HOME / "library"),
@@ -36,8 +40,18 @@ import findalike  # noqa: E402  (its settings are read once, so the variables co
 PROGRAM = Path(sys.executable).with_name("findalike")
 PHOTOGRAPHS = ("astronaut", "brick", "cell", "chelsea", "coffee", "coins", "grass", "moon", "page", "text")
 
+MOST_WORKERS = 4
+"""Tests that run at a time: each may take a browser, a server and a gigabyte."""
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 Photo = Callable[..., Image.Image]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` of pytest-xdist means: a process for each core; on a single one, no further process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS) if cores > 1 else 0
 
 
 def pytest_sessionfinish() -> None:

@@ -254,7 +254,7 @@ def test_who_does_not_take_an_answer_is_dropped(serve: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": bytes(size)})
 
-    server = serve(much, HASTY)
+    server = serve(much, Bounds(head_seconds=0.4, stall_seconds=1.0))
     with server.connect() as line:
         line.sendall(GET)
         assert server.connections(1)
