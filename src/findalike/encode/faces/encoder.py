@@ -19,7 +19,7 @@ from findalike.settings import Settings
 from findalike.types import Card, Picture, Vectors
 
 NAME = "faces"
-GRAPH_REVISION = 1
+GRAPH_REVISION = 2
 """Raised when `graphs.py` writes other graphs from the same files, so that caches are made anew."""
 
 SIDE = 640
