@@ -37,7 +37,7 @@ CELL, STEP = 12, 2
 SHRINKING = 0.709
 """From one level of the pyramid to the next: half the pixels."""
 
-_SAME_LEVEL, _SAME, _SAME_FACE = 0.5, 0.7, 0.7
+_SAME, _SAME_FACE = 0.5, 0.7
 _AT_ONCE = 64
 _OUTSIDE = 128
 
@@ -89,7 +89,7 @@ class Detector:
             corner = np.stack([columns, rows, columns, rows], axis=1) * STEP
             cells = (corner + np.array([0, 0, CELL, CELL])).astype(np.float32)
             found = cells + corrections[0][:, rows, columns].T.clip(-1, 1) * CELL
-            kept = apart(found, likely[0][rows, columns], _SAME_LEVEL, MOST_CANDIDATES[0])
+            kept = apart(found, likely[0][rows, columns], _SAME, MOST_CANDIDATES[0])
             boxes.append(found[kept] / np.array([*scale, *scale], np.float32))
             chances.append(likely[0][rows, columns][kept])
         every, likely = np.concatenate(boxes), np.concatenate(chances)
