@@ -255,8 +255,9 @@ def shown(array: Pixels, side: int) -> Picture:
 
 
 def parts_of(encoder: CnnEncoder, array: Pixels) -> Vectors:
-    needed = round((short_side([encoder.card]) or 256) * regions.MAGNIFIED["grid"])
-    return encode(encoder, regions.find("grid")(shown(array, needed)))
+    grid = regions.load("grid", settings.default())
+    needed = regions.magnified([grid], short_side([encoder.card])) or 256
+    return encode(encoder, regions.parts(grid, shown(array, needed)))
 
 
 # A box drawn by hand

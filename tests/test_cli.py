@@ -93,7 +93,7 @@ def test_version(cli: Cli) -> None:
         (["tag"], "give one of --vocabulary FILE, --remove NAME and --list"),
         (["tag", "--list", "--remove", "x"], "give one of --vocabulary FILE, --remove NAME and --list"),
         (["facets", "-n", "0"], "0 is not in the range x>=1"),
-        (["index", "--regions", "faces", "."], "'faces' is not"),
+        (["index", "--regions", "faces", "."], "no way to find regions is named 'faces'"),
         (["index"], "nothing to index: give the path of a folder"),
         (["remove"], "nothing to remove: give a path"),
         (["search", "--json", "--paths", "x.jpg"], "give one of --json, --jsonl and --paths"),

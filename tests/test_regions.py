@@ -10,12 +10,16 @@ from PIL import Image
 
 import findalike
 from conftest import Photo
-from findalike import ingest, regions, sources
+from findalike import ingest, regions, settings, sources
 from findalike.errors import UsageError
 from findalike.ingest import Report
 from findalike.types import Origin, Picture
 
 INT8 = "efficientnet-lite0@1-int8"
+
+
+def grid() -> regions.Finder:
+    return regions.load("grid", settings.default())
 
 
 def picture(width: int, height: int, reduced: int = 1) -> Picture:
@@ -25,7 +29,7 @@ def picture(width: int, height: int, reduced: int = 1) -> Picture:
 
 
 def test_the_grid_covers_the_picture_and_its_parts_overlap() -> None:
-    parts = regions.find("grid")(picture(800, 600, reduced=2))
+    parts = regions.parts(grid(), picture(800, 600, reduced=2))
     covered = np.zeros((300, 400), int)
     for part in parts:
         left, top, right, bottom = part.origin.box
@@ -39,27 +43,33 @@ def test_the_grid_covers_the_picture_and_its_parts_overlap() -> None:
 
 
 def test_a_part_shows_what_is_inside_its_box() -> None:
-    part = regions.part(picture(200, 100), (0.25, 0.5, 0.75, 1.0))
+    part = regions.cut(picture(200, 100), regions.Proposal((0.25, 0.5, 0.75, 1.0), "cat"))
+    assert part.origin.label == "cat"
     assert part.pixels.shape == (50, 100, 3)
     assert part.pixels[0, 0].tolist() == [50, 50, 0]
 
 
 @pytest.mark.parametrize(("size", "count"), [((285, 285), 9), ((4000, 284), 0), ((284, 300), 0)])
 def test_small_pictures_have_no_parts(size: tuple[int, int], count: int) -> None:
-    assert len(regions.grid(picture(*size))) == count
-    assert regions.worthwhile("grid", *size) == bool(count)
+    assert len(regions.parts(grid(), picture(*size))) == count
+    assert regions.worthwhile(grid(), *size) == bool(count)
 
 
 def test_a_name_of_no_regions_is_answered_with_those_there_are(library: findalike.Library) -> None:
-    with pytest.raises(UsageError, match="no way to find regions is named 'faces'; there are: grid"):
-        regions.find("faces")
+    with pytest.raises(UsageError, match="named 'faces'; there are: grid, objects, onnx:FILE"):
+        regions.load("faces", library.settings)
+    with pytest.raises(UsageError, match=r"finds regions by a model: give its file, onnx:detector\.onnx"):
+        regions.load("onnx", library.settings)
+    with pytest.raises(UsageError, match="grid takes no file; write grid"):
+        regions.load("grid:9", library.settings)
     with pytest.raises(UsageError, match="there are: grid"):
-        ingest.ingest(library.store, [], [], library.settings, regions="faces")
+        library.add(".", regions="faces")
 
 
 def test_decoding_keeps_pixels_enough_for_parts() -> None:
-    assert regions.magnified("grid", 256) == round(256 / regions.SHARE)
-    assert regions.magnified("grid", None) is None
+    assert regions.magnified([grid()], 256) == round(256 / 0.45)
+    assert regions.magnified([grid()], None) is None
+    assert regions.magnified([], 256) == 256
 
 
 # In a library
@@ -67,7 +77,9 @@ def test_decoding_keeps_pixels_enough_for_parts() -> None:
 
 def run(library: findalike.Library, folder: Path, name: str | None) -> Report:
     encoder = library._encoder(next(iter(library.store.cards().values())))
-    return ingest.ingest(library.store, [encoder], [sources.discover(folder)], library.settings, regions=name)
+    finders = [regions.load(name, library.settings)] if name else []
+    found = [sources.discover(folder)]
+    return ingest.ingest(library.store, [encoder], found, library.settings, regions=finders)
 
 
 def boxes(library: findalike.Library, asset_id: str) -> dict[str, tuple[str, tuple[float, ...]]]:

@@ -39,6 +39,7 @@ from findalike.learn import Lesson
 from findalike.look import THING, WAYS
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
+from findalike.search.clips import Clips
 from findalike.search.terms import Looker, uri_of
 from findalike.search.words import Shelves
 from findalike.settings import Settings
@@ -100,6 +101,7 @@ class Library:
         self._open_spaces: dict[str, Space] = {}
         self._shelves = Shelves(store)
         self._labels = tagging.Labels(store)
+        self._clips = Clips(settings)
         self._encoders: dict[str, Encoder] = {}
         self._text_encoders: dict[str, TextEncoder | None] = {}
         self._loading = threading.Lock()
@@ -136,7 +138,7 @@ class Library:
         archives: bool = False,
         sweep: bool = False,
         retry: bool = False,
-        regions: str | None = None,
+        regions: str | Sequence[str] | None = None,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
@@ -145,8 +147,9 @@ class Library:
         New and changed pictures are encoded, moved ones keep their identity, and those whose file is gone
         are removed; the files themselves are never touched. `encoder` and `precision` add a space to those of
         the library. `sweep` lets go of a whole root that is missing or empty, `retry` looks again into files
-        that failed before and have not changed. `regions="grid"` gives overlapping parts of pictures vectors
-        of their own, so that small things are found. `wait`: seconds to wait for another writer, -1 for ever.
+        that failed before and have not changed. `regions` names finders of parts of pictures, such as
+        `objects`, `grid` or `onnx:detector.onnx`; parts get vectors of their own, so that small things are
+        found, and the library remembers its finders. `wait`: seconds to wait for another writer, -1 for ever.
         Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
         """
         if not paths and table is None:
@@ -160,12 +163,12 @@ class Library:
             encoders, lost = self._usable(self._cards_to_fill(names, precision))
             for each in encoders:
                 self.store.add_card(each.card)
-            regions = self._remembered(regions)
+            divide, gone = self._remembered(finders.listed(regions))
             watchers = banks.observers()
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
-            done = ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, regions)
-            return replace(done, failures=(*lost, *done.failures))
+            done = ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, divide)
+            return replace(done, failures=(*lost, *gone, *done.failures))
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
         """The encoders of cards. A space whose learned file is gone or spoilt is left as it is, and named."""
@@ -179,16 +182,22 @@ class Library:
                 lost.append(Failure(card.source.partition(":")[2], "encode", str(error)))
         return encoders, lost
 
-    def _remembered(self, regions: str | None) -> str | None:
-        """The way of finding regions that this library was ever filled with, so that a changed picture keeps
-        its parts."""
+    def _remembered(self, asked: Sequence[str]) -> tuple[list[finders.Finder], list[Failure]]:
+        """The finders of regions that are asked for, and those that this library was ever filled with, so
+        that a changed picture keeps its parts; of these, what is gone is named."""
         path = Path(self.path) / REGIONS
-        if self.path == IN_MEMORY:
-            return regions
-        if regions:
-            finders.find(regions)
-            path.write_text(regions, "utf-8")
-        return path.read_text("utf-8") if path.exists() else None
+        found = {name: finders.load(name, self.settings) for name in asked}
+        lost = []
+        kept = self.path != IN_MEMORY
+        known = path.read_text("utf-8").splitlines() if kept and path.exists() else []
+        for name in [name for name in known if name not in found]:
+            try:
+                found[name] = finders.load(name, self.settings)
+            except FindalikeError as error:
+                lost.append(Failure(name, "encode", str(error)))
+        if kept and asked:
+            path.write_text("\n".join(dict.fromkeys([*known, *asked])) + "\n", "utf-8")
+        return list(found.values()), lost
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
@@ -528,7 +537,7 @@ class Library:
     def _space(self, card: Card) -> Space:
         if card.space not in self._open_spaces:
             text = partial(self._text_encoder, card)
-            looker = Looker(self.store, card, partial(self._encoder, card), text, self.settings)
+            looker = Looker(self.store, card, partial(self._encoder, card), text, self.settings, self._clips)
             self._open_spaces[card.space] = Space(self.store, card, looker, text)
         return self._open_spaces[card.space]
 

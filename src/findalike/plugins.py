@@ -1,7 +1,7 @@
 """A name to an object, through entry points: built-ins register by the same door as anyone else's.
 
 The one place that imports by name. Groups: `findalike.encoders`, `findalike.encoder_families`,
-`findalike.stores`, `findalike.sources`.
+`findalike.stores`, `findalike.regions`, `findalike.banks`.
 """
 
 from __future__ import annotations

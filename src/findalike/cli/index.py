@@ -40,7 +40,7 @@ Examples:
   findalike index ~/Pictures
   findalike index scans.zip holiday/ --library holiday.library
   findalike index --table products.csv --path-column photo
-  findalike index ~/Pictures --regions grid
+  findalike index ~/Pictures --regions objects
   findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
 )
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -69,8 +69,9 @@ Examples:
 @click.option("--hidden", is_flag=True, help="Also hidden files and system folders.")
 @click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
 @click.option(
-    "--regions", type=click.Choice(sorted(regions.FINDERS)),
-    help="Parts of pictures get vectors of their own, so that small things are found; ten times the work.",
+    "--regions", multiple=True, metavar="NAME",
+    help="Parts of pictures get vectors of their own, so that small things are found; some ten times the "
+    "work. objects, grid, or onnx:FILE, a detector of yours. May be repeated.",
 )  # fmt: skip
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
 @click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
@@ -96,7 +97,8 @@ def index(
     try:
         findalike.open(library, "r").close()
     except LibraryMissing:
-        _check(paths, table, options["path_column"], encoders, options["precision"])
+        finders = regions.listed(options["regions"])
+        _check(paths, table, options["path_column"], encoders, options["precision"], finders)
     with findalike.open(library, workers=workers) as opened:
 
         def add(wait: float) -> Report:
@@ -122,7 +124,7 @@ def index(
 
 def _check(
     paths: Sequence[str], table: str | None, path_column: str | None, encoders: Sequence[str],
-    precision: str | None,
+    precision: str | None, finders: Sequence[str],
 ) -> None:  # fmt: skip
     """Refuse what cannot be indexed before a library is made for it."""
     for path in paths:
@@ -131,6 +133,8 @@ def _check(
         sources.discover_table(table, path_column)
     for name in encoders or [settings.default().encoder]:
         catalog.find(name, precision)
+    for name in finders:
+        regions.load(name, settings.default())
 
 
 def _optimize(library: Library) -> None:

@@ -17,6 +17,7 @@ from findalike.ingest.observe import Watchers
 from findalike.ingest.plan import planned, roots
 from findalike.ingest.work import Identities, Worker, pipeline
 from findalike.ingest.write import Writer, sweep
+from findalike.regions import Finder
 from findalike.settings import Settings
 from findalike.sources import Source
 from findalike.store.base import Store
@@ -66,15 +67,15 @@ def ingest(
     watch: Watch = lambda _: None,
     retry: bool = False,
     observers: Sequence[Observer] = (),
-    regions: str | None = None,
+    regions: Sequence[Finder] = (),
 ) -> Report:
     """Bring the library in step with the sources. Each encoder's space and each observer's bank must be in
     the store.
 
-    The first encoder that is a classifier tells the observers which classes a picture shows. `regions` names
-    the way to find parts of pictures, which get vectors beside the whole. A file that failed before and has
+    The first encoder that is a classifier tells the observers which classes a picture shows. `regions` find
+    parts of pictures, which get vectors beside the whole. A file that failed before and has
     not changed is looked into again only with `retry`. Raises LibraryError when the library cannot be
-    written, UsageError for a name of no regions. On KeyboardInterrupt what was done is written first.
+    written. On KeyboardInterrupt what was done is written first.
     """
     started = time.monotonic()
     plan = planned(

@@ -9,10 +9,12 @@ from datetime import datetime
 
 from findalike import regions, sources
 from findalike import uri as uris
+from findalike.encode import catalog
 from findalike.encode.base import Encoder, PartEncoder
 from findalike.errors import SweepRefused
 from findalike.ingest.observe import Watchers
 from findalike.query import FACTS, Kind
+from findalike.regions import Finder
 from findalike.sources import Source
 from findalike.store.base import Store
 from findalike.store.columns import grown
@@ -76,24 +78,21 @@ def planned(
     watchers: Watchers,
     found: Sequence[Source],
     retry: bool,
-    finder: str | None,
+    finders: Sequence[Finder],
     tick: Callable[[int, int], None],
 ) -> Plan:
-    """What has to be done for these encoders. `finder` names the way to find regions, which known pictures
-    then need too. `tick` hears now and then how many files are listed and how many could not be.
+    """What has to be done for these encoders, and for these finders of regions, which known pictures then
+    need too. `tick` hears now and then how many files are listed and how many could not be.
 
-    Raises UsageError when a table's column is of another kind than the library's, or no regions have that
-    name.
+    Raises UsageError when a table's column is of another kind than the library's.
     """
     known = {asset.uri: _known(asset) for asset in store.assets()}
     encoded = {encoder.card.space: _looked_into(store, encoder) for encoder in encoders}
-    if finder:
-        regions.find(finder)
+    for finder in finders:
         large = {k.id for k in known.values() if regions.worthwhile(finder, k.width, k.height)}
-        without = large - store.attached(regions.mark(finder))
-        for encoder in encoders:
-            if not isinstance(encoder, PartEncoder):
-                encoded[encoder.card.space] -= without
+        without = large - store.attached(regions.mark(finder.name))
+        for encoder in filter(describes_regions, encoders):
+            encoded[encoder.card.space] -= without
     plan = Plan(known, encoded, watchers)
     for source in found:
         for item in source:
@@ -114,6 +113,12 @@ def _known(asset: Asset) -> Known:
     width, height = (asset.metadata.get(name) for name in ("width", "height"))
     size = (width, height) if isinstance(width, int) and isinstance(height, int) else (0, 0)
     return Known(asset.id, asset.uri, asset.size, asset.modified, asset.sha256, *size)
+
+
+def describes_regions(encoder: Encoder) -> bool:
+    """Whether regions get rows in an encoder's space: not where it describes parts of its own, and not in the
+    small spaces that stand beside every library's, which are about whole pictures."""
+    return not isinstance(encoder, PartEncoder) and encoder.card.name not in catalog.BESIDE
 
 
 def _looked_into(store: Store, encoder: Encoder) -> set[str]:

@@ -17,7 +17,8 @@ from findalike import decode, regions, sources
 from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, derived, encode, short_side
 from findalike.errors import EncoderError, ReadError
 from findalike.ingest.observe import Found
-from findalike.ingest.plan import Job, Known, Plan
+from findalike.ingest.plan import Job, Known, Plan, describes_regions
+from findalike.regions import Finder
 from findalike.settings import Settings
 from findalike.sources.base import reason
 from findalike.store.columns import kind_of
@@ -29,6 +30,9 @@ CHUNK = 8
 """Files that a thread takes at once: enough to batch, few enough to keep memory and waiting short."""
 
 HEAD_BYTES = 64
+
+BATCH = 8
+"""Parts that are encoded at once: no faster with more, and with all of them memory would have no bound."""
 
 PART_SIDE = 160
 """Pixels of the longer side of the small picture that is kept of a face."""
@@ -48,6 +52,7 @@ class Done:
     picture: Picture | None = None
     spaces: tuple[str, ...] = ()
     banks: tuple[str, ...] = ()
+    parts: list[Picture] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
     probabilities: Vector | None = None
@@ -102,7 +107,7 @@ class Worker:
         settings: Settings,
         plan: Plan,
         identities: Identities,
-        finder: str | None = None,
+        finders: Sequence[Finder] = (),
     ) -> None:
         self._encoders = {encoder.card.space: encoder for encoder in encoders}
         classifiers = [e.card.space for e in encoders if hasattr(e, "classify_batch")]
@@ -110,14 +115,14 @@ class Worker:
         self._settings = settings
         self._plan = plan
         self._identities = identities
-        self._finder = finder
-        self._parts = regions.find(finder) if finder else _no_parts
-        self._short_side = short_side(encoder.card for encoder in encoders)
-        if finder:
-            self._short_side = regions.magnified(finder, self._short_side)
+        self._finders = finders
+        whole = short_side(encoder.card for encoder in encoders)
+        self._short_side = regions.magnified(finders, whole)
 
     def work(self, jobs: Sequence[Job]) -> list[Done]:
         several = [self._guarded(job) for job in jobs]
+        for done in several:
+            self._divide(done)
         for space in self._encoders:
             self._encode(space, [done for done in several if done.picture and self._wants(done, space)])
         for done in several:
@@ -125,8 +130,20 @@ class Worker:
                 done.evidence = self._plan.watchers.look(
                     done.banks, done.picture, done.asset.metadata, done.probabilities
                 )
-            done.picture = None
+            done.picture, done.parts = None, []
         return several
+
+    def _divide(self, done: Done) -> None:
+        """Give it the parts that the finders propose, with the marks that they looked. A picture that one
+        fails at is kept without those parts, and looked into again in the next run."""
+        if done.picture is None or not any(describes_regions(self._encoders[s]) for s in done.spaces):
+            return
+        for finder in self._finders:
+            try:
+                done.parts += regions.parts(finder, done.picture)
+                done.attachments[regions.mark(finder.name)] = b""
+            except Exception:
+                log.exception("the finder %s failed at %s", finder.name, done.job.listed.uri)
 
     def _wants(self, done: Done, space: str) -> bool:
         return space in done.spaces or (space == self._classifier and bool(done.banks))
@@ -219,9 +236,10 @@ class Worker:
             if space in done.spaces:
                 asset_id = whole.origin.asset_id
                 done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
-                done.rows[space] += part_rows(encoder, self._parts(whole))
-                if self._finder:
-                    done.attachments[regions.mark(self._finder)] = b""
+        if describes_regions(encoder):
+            divided = {done.asset.id: done for done in waiting if done.asset and space in done.spaces}
+            for row in part_rows(encoder, [part for done in divided.values() for part in done.parts]):
+                divided[row.asset_id].rows[space].append(row)
 
     def _fill_parts(self, encoder: PartEncoder, done: Done, whole: Picture) -> None:
         """Give it the rows of the parts that an encoder finds, a small picture of each, and the mark that it
@@ -255,16 +273,13 @@ class _Answered:
 
 def part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
     """The rows of parts, each of another origin."""
-    once = list({part.origin.key: part for part in parts}.values())
-    vectors = encode(encoder, once)
+    once = list({(part.origin.asset_id, part.origin.key): part for part in parts}.values())
+    batches = [encode(encoder, once[i : i + BATCH]) for i in range(0, len(once), BATCH)]
+    vectors = [vector for batch in batches for vector in batch]
     return [
         Row(f"{part.origin.asset_id}:{part.origin.key}", part.origin, vector)
         for part, vector in zip(once, vectors, strict=True)
     ]
-
-
-def _no_parts(_: Picture) -> list[Picture]:
-    return []
 
 
 _NUMBERS = {"integer", "number"}

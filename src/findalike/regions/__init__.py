@@ -1,69 +1,74 @@
 """Parts of pictures that get vectors of their own, so that a small thing in a large picture is found.
 
-    find(name)  the function that cuts a picture into parts, each with its box
+    load(reference)         the finder of `grid`, `objects` or `onnx:detector.onnx`
+    parts(finder, picture)  what it finds, cut out, each with its box
 
-Each part costs the network what a picture costs: with nine of them, indexing is ten times its work.
+A finder is an entry point of the group `findalike.regions`. It may look at a picture with an encoder's
+network, so this stage stands above `encode`, although pictures pass it first. Each part costs the network
+what a picture costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import os
+from collections.abc import Iterable, Sequence
 
-from findalike import pixels
+from findalike import plugins
 from findalike.errors import UsageError
-from findalike.types import Box, Picture
+from findalike.regions.base import Entry, Finder, Proposal, cut, overlap, parts, sound, worthwhile
+from findalike.settings import Settings
 
-Cut = Callable[[Picture], list[Picture]]
+__all__ = [
+    "Finder", "Proposal", "cut", "listed", "load", "magnified", "mark", "names", "overlap", "parts",
+    "sound", "worthwhile",
+]  # fmt: skip
 
-SHARE = 0.45
-"""Of each side, what a part of the grid has. Three by three of them find things of 0.3 to 0.4 of the side;
-halves are too coarse for 0.3 (`benchmarks/focus.py --part grid`)."""
-
-LEAST = 128
-"""Pixels of a part's shorter side, in the original, below which parts would show nothing new."""
-
-_STARTS = (0.0, (1 - SHARE) / 2, 1 - SHARE)
-GRID: tuple[Box, ...] = tuple((left, top, left + SHARE, top + SHARE) for top in _STARTS for left in _STARTS)
+GROUP = "findalike.regions"
 
 
-def grid(picture: Picture) -> list[Picture]:
-    """Three by three parts that overlap; none of a picture whose parts would be too small."""
-    if not worthwhile("grid", picture.width, picture.height):
-        return []
-    return [part(picture, box) for box in GRID]
+def names() -> list[str]:
+    """How finders are asked for: `grid`, `objects`, `onnx:FILE`."""
+    return [f"{name}:FILE" if _entry(name).of_file else name for name in plugins.names(GROUP)]
 
 
-def worthwhile(name: str, width: int, height: int) -> bool:
-    """Whether a picture of this size, in pixels of the original, is large enough to have such parts."""
-    return min(width, height) >= LEAST * MAGNIFIED[name]
+def load(reference: str, settings: Settings) -> Finder:
+    """The finder of a name, or of a name and a file. Raises UsageError naming those there are, and
+    EncoderError for a file that is no detector."""
+    name, colon, file = reference.partition(":")
+    if name not in plugins.names(GROUP):
+        there = ", ".join(names())
+        raise UsageError(f"no way to find regions is named {reference!r}; there are: {there}")
+    entry = _entry(name)
+    if entry.of_file and not file:
+        raise UsageError(f"{name} finds regions by a model: give its file, {name}:detector.onnx")
+    if colon and not entry.of_file:
+        raise UsageError(f"regions {reference!r}: {name} takes no file; write {name}")
+    return entry.load(file, settings)
 
 
-def part(picture: Picture, box: Box) -> Picture:
-    """What is inside the box, with that box as its origin. A view of the same pixels."""
-    origin = replace(picture.origin, part="region", box=box)
-    width, height = picture.width * (box[2] - box[0]), picture.height * (box[3] - box[1])
-    return Picture(pixels.crop(picture.pixels, box), origin, round(width), round(height))
-
-
-FINDERS: dict[str, Cut] = {"grid": grid}
-MAGNIFIED: dict[str, float] = {"grid": 1 / SHARE}
-"""How much longer a decoded picture's sides must be than without parts, so that these have pixels enough."""
-
-
-def find(name: str) -> Cut:
-    """The function of that name. Raises UsageError naming those there are."""
-    if name not in FINDERS:
-        raise UsageError(f"no way to find regions is named {name!r}; there are: {', '.join(sorted(FINDERS))}")
-    return FINDERS[name]
+def listed(given: str | Iterable[str] | None) -> list[str]:
+    """References as text with commas, or several such texts, each once; files by their absolute path."""
+    several = [given] if isinstance(given, str) else list(given or ())
+    each = [part.strip() for text in several for part in text.split(",") if part.strip()]
+    return list(dict.fromkeys(map(_absolute, each)))
 
 
 def mark(name: str) -> str:
-    """The name of the attachment that says that a picture was looked into for such parts."""
+    """The name of the attachment that says that a picture was looked into by the finder of that name."""
     return f"regions:{name}"
 
 
-def magnified(name: str, short_side: int | None) -> int | None:
+def magnified(finders: Sequence[Finder], short_side: int | None) -> int | None:
     """How long the shorter side of a decoded picture must be, when `short_side` is enough for the whole."""
-    find(name)
-    return None if short_side is None else round(short_side * MAGNIFIED[name])
+    most = max((finder.magnified for finder in finders), default=1.0)
+    return None if short_side is None else round(short_side * most)
+
+
+def _entry(name: str) -> Entry:
+    entry: Entry = plugins.load(GROUP, name)
+    return entry
+
+
+def _absolute(reference: str) -> str:
+    name, colon, file = reference.partition(":")
+    return f"{name}:{os.path.abspath(os.path.expanduser(file))}" if colon and file else reference  # noqa: PTH100, PTH111
