@@ -84,7 +84,7 @@ def test_the_api_is_what_it_says(case: Case[Any], asked: Served, ids: dict[str, 
 def test_pictures_that_are_there_are_told_as_it_says(
     case: Case[Any], asked: Served, ids: dict[str, str]
 ) -> None:
-    case.path_parameters = {"asset_id": ids["upright.jpg"]}
+    case.path_parameters = {**case.path_parameters, "asset_id": ids["upright.jpg"]}
     checks = [check for check in CHECKED if check is not REJECTED]  # the id that was bad is now a good one
     case.call_and_validate(base_url=asked.url, checks=checks, timeout=30)
 

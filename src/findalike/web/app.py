@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from findalike import __version__
 from findalike.errors import FindalikeError, ReadError
-from findalike.web import about, assets, exports, files, runs, search, uploads
+from findalike.web import about, assets, exports, files, parts, runs, search, uploads
 from findalike.web.access import Access
 from findalike.web.guard import BodyLimit, Headers, HostCheck, SameOrigin
 from findalike.web.metrics import Measured
@@ -36,8 +36,8 @@ LOG = logging.getLogger(__name__)
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 """Nothing from other hosts, nothing inline, nothing that frames the page."""
 
@@ -65,7 +65,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for module in (search, uploads, exports, assets, files, runs, about):
+    for module in (search, uploads, exports, assets, files, parts, runs, about):
         app.include_router(module.router)
     app.include_router(about.health)
     app.add_api_route("/", page, include_in_schema=False)

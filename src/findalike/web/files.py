@@ -23,7 +23,7 @@ from findalike.errors import ReadError
 from findalike.types import Asset
 from findalike.web.problems import ProblemError
 from findalike.web.responses import Id, problems, service_of
-from findalike.web.service import Service, version
+from findalike.web.service import Service, is_film, version
 from findalike.web.thumbnails import SIZES, made, media_of
 
 router = APIRouter(prefix="/v1/assets", tags=["files"])
@@ -40,6 +40,7 @@ PIECE = 64 * 2**10
 
 _RANGE = re.compile(r"bytes=([0-9]{0,30})-([0-9]{0,30})", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
+_FILES = {f"{kind}/*": {"schema": {"type": "string", "format": "binary"}} for kind in ("image", "video")}
 
 
 @router.get(
@@ -74,7 +75,7 @@ async def get_thumbnail(
     data, lasting = await _thumbnail(request, service_of(request), asset_id, size, v)
     tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
     headers = {"ETag": tag, "Cache-Control": FOR_EVER if lasting else ANEW}
-    if _matches(request.headers.get("if-none-match"), tag):
+    if matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(data, headers=headers, media_type=media_of(data))
 
@@ -83,12 +84,16 @@ async def _thumbnail(
     request: Request, service: Service, asset_id: str, size: int | None, v: str | None
 ) -> tuple[bytes, bool]:
     """A thumbnail, and whether it is for ever what its address names: of the content `v`, in the size asked
-    for. Of a drive that is not connected there is the small one, for now."""
+    for. Of a drive that is not connected there is the small one, for now; of a film there is no other."""
     usual = service.library.settings.thumbnail_side
     stored = await service.stored.get(asset_id) if size in (None, usual) else None
     if stored is not None:
         return stored.data, v == stored.version
     asset = await service.read(request, service.asset, asset_id)
+    if is_film(asset):
+        if (stored := await service.stored.get(asset_id)) is None:
+            raise ProblemError("not-found", "there is no small picture of this film")
+        return stored.data, v == stored.version
     key = (asset_id, version(asset), size or usual)
     if (data := service.made.get(key)) is not None:
         return data, v == version(asset)
@@ -106,11 +111,11 @@ async def _thumbnail(
 @router.get(
     "/{asset_id}/content",
     operation_id="getContent",
-    summary="The picture's file, or ranges of it",
+    summary="The file of a picture or film, or ranges of it",
     response_class=Response,
     responses={
-        200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"content": _FILES},
+        206: {"content": _FILES},
         304: {"description": "what the client has is still right"},
         **problems(416),
     },
@@ -130,7 +135,7 @@ async def get_content(
         size = file.seek(0, os.SEEK_END)
         headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
         headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
-        if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+        if matches(request.headers.get("if-none-match"), headers["ETag"]):
             file.close()
             return Response(status_code=304, headers=headers)
         first, last, partial = _part(request.headers, headers, size)
@@ -175,7 +180,7 @@ def _status(path: str) -> os.stat_result:
 
 def original(asset: Asset) -> tuple[BinaryIO, os.stat_result]:
     """The file of an asset, open at its start, and what is known of it. Raises ProblemError where it is gone,
-    cannot be read, or holds no picture any more: whatever came in its place is nobody's business."""
+    cannot be read, or holds no picture or film any more: whatever came in its place is nobody's business."""
     path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
     status = _status(path)
     try:
@@ -185,12 +190,12 @@ def original(asset: Asset) -> tuple[BinaryIO, os.stat_result]:
                 file = io.BytesIO(file.read())
         else:
             status = os.fstat(file.fileno())
-        head = file.read(64)
+        head = file.read(decode.HEAD_BYTES)
     except (ReadError, OSError) as error:
         raise ProblemError("file-missing", f"the file cannot be read: {error}") from None
-    if not decode.sniff(head):
+    if not (decode.sniff(head) or decode.sniff_film(head)):
         file.close()
-        raise ProblemError("file-missing", "there is no picture any more where the library knows one")
+        raise ProblemError("file-missing", "there is no picture or film any more where the library knows one")
     file.seek(0)
     return file, status
 
@@ -222,7 +227,8 @@ def _part(asked: Headers, own: Mapping[str, str], size: int) -> tuple[int, int, 
     return first, last, True
 
 
-def _matches(given: str | None, tag: str) -> bool:
+def matches(given: str | None, tag: str) -> bool:
+    """Whether what a client has (If-None-Match) is what it would get."""
     return given is not None and (
         given.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in given.split(","))
     )

@@ -22,6 +22,10 @@ AssetId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Value = bool | int | Number | str | None
 
+_BOX_KEY = r"(face|region)(-[0-9]{4}){4}"
+PART_KEY = rf"^(frame-[0-9]+\.[0-9]{{3}}(-{_BOX_KEY})?|{_BOX_KEY})$"
+"""What tells a part from all others of its asset (`Origin.key`), but for the whole."""
+
 
 class Asked(BaseModel):
     """Of a request: what is not known is refused, and a text is no number."""
@@ -116,7 +120,36 @@ class ReasonOut(BaseModel):
     weight: float | None
 
 
+class PartOut(BaseModel):
+    """A frame of a film, which stands for what is shown from `time` to `end`, or a face or region of a
+    picture. `picture`: where the film's picture of that time is; null for what is no part of a film."""
+
+    key: str
+    part: str
+    box: list[float]
+    time: float | None
+    end: float | None
+    label: str
+    picture: str | None
+
+
+class Parts(BaseModel):
+    """In the order of time. `total` counts those that are left out, too."""
+
+    parts: list[PartOut]
+    total: int
+
+
+class MomentOut(PartOut):
+    """A stretch of a film that answers too."""
+
+    score: float | None
+
+
 class HitOut(AssetOut):
+    """Of a film, `time` and `end` are the stretch that answers best, `picture` shows it, and `moments` are
+    the others, best first. Where a clip was looked for, `query_span` is the stretch of it that was found."""
+
     rank: int
     score: float | None
     band: str
@@ -125,6 +158,11 @@ class HitOut(AssetOut):
     part: str
     box: list[float]
     time: float | None
+    end: float | None
+    key: str
+    picture: str | None
+    moments: list[MomentOut]
+    query_span: list[float] | None
     reasons: list[ReasonOut]
 
 

@@ -22,10 +22,12 @@ from findalike.look import WAYS, checked_look, parse_look
 from findalike.present.records import records
 from findalike.query import Term
 from findalike.search import Hits
+from findalike.types import Hit
+from findalike.web.parts import seconds, told_part
 from findalike.web.problems import ProblemError
 from findalike.web.responses import described_as, problems, service_of, validated
 from findalike.web.schema import Answer, AssetId, Line, SearchIn, TermIn, Text
-from findalike.web.service import Service
+from findalike.web.service import Service, version
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
@@ -247,16 +249,32 @@ def _told(service: Service, query: asking.Query, hits: Hits | None) -> dict[str,
     if hits is None:
         return _body([], None, 0, ["The library is empty."], False, bool(query.terms))
     found = []
-    for record, told in zip(records(hits), service.described([hit.asset for hit in hits]), strict=True):
+    described = service.described([hit.asset for hit in hits])
+    for hit, record, told in zip(hits, records(hits), described, strict=True):
         names = ("score", "band", "similarity", "space", "part", "box", "time", "reasons")
-        found.append({"rank": hits.start + record["rank"], **{name: record[name] for name in names}, **told})
+        own = {name: record[name] for name in names}
+        found.append({"rank": hits.start + record["rank"], **own, **_stretch(hit), **told})
     notes = list(hits.notes)
     sought = any(term.weight > 0 for term in query.terms)
     if query.terms and not sought:
         notes.insert(0, "Nothing is looked for: these show least of what is looked away from.")
-        for hit in found:
-            hit |= {"score": None, "band": "not looked for"}
+        for each in found:
+            each |= {"score": None, "band": "not looked for"}
     return _body(found, hits.cursor, hits.total, notes, hits.nothing_similar, sought)
+
+
+def _stretch(hit: Hit) -> dict[str, Any]:
+    """Where in a film a hit is, and where else; what is empty of a picture."""
+    of_version = version(hit.asset)
+    own, span = told_part(hit.origin, of_version), hit.query_span
+    return {
+        **{name: own[name] for name in ("end", "key", "picture")},
+        "moments": [
+            {**told_part(moment.origin, of_version), "score": round(float(moment.score), 4)}
+            for moment in hit.moments
+        ],
+        "query_span": None if span is None else [seconds(edge) for edge in span],
+    }
 
 
 def _body(
