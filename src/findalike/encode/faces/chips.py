@@ -14,13 +14,7 @@ from findalike.types import Pixels
 Points = NDArray[np.float32]
 
 DLIB_SIDE = 150
-DLIB: Sequence[tuple[float, float]] = (
-    (47.73, 47.14),
-    (100.28, 47.12),
-    (74.0, 80.0),
-    (52.0, 102.0),
-    (98.0, 102.0),
-)
+DLIB: Sequence[tuple[float, float]] = ((47, 46.3), (103, 46.3), (75, 78.3), (50.5, 105), (99.5, 105))
 """Where the eyes, the nose and the corners of the mouth lie in the square of 150 pixels of dlib's network."""
 
 ARCFACE_SIDE = 112

@@ -17,10 +17,10 @@ from findalike.types import Pixels
 Numbers = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-LEAST_SIDE = 20
-"""Pixels of the smallest face that is looked for."""
+LEAST_SIDE = 24
+"""Pixels of the smallest face that is looked for; some that are a little smaller are found too."""
 
-LEAST_CHANCES = (0.6, 0.7, 0.9)
+LEAST_CHANCES = (0.7, 0.7, 0.9)
 """Probability of a face from which on each network's finding counts."""
 
 MOST_PIXELS = 2**21

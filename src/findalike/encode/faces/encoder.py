@@ -49,7 +49,7 @@ CARD = calibrated(
         name=NAME,
         revision="1",
         dim=128,
-        preprocessing={"side": round(SIDE * 0.875), "files": DIGESTS, "chip": chips.DLIB_SIDE},
+        preprocessing={"side": round(SIDE * 0.875), "files": DIGESTS, "chip": chips.DLIB_SIDE, "mirrored": True},
         licence="MIT (MTCNN), CC0-1.0 (descriptor)",
         source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
         "residual network for faces (King 2017)",
@@ -76,10 +76,14 @@ class FaceEncoder:
         return parts(picture, self.find(picture), np.array(chips.DLIB, np.float32), chips.DLIB_SIDE)
 
     def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
-        rows = [np.stack([each.pixels for each in pictures[start : start + _AT_ONCE]])
-                for start in range(0, len(pictures), _AT_ONCE)]  # fmt: skip
-        found = [self.descriptor.run(["descriptors"], {"pixels": batch})[0] for batch in rows]
-        return np.concatenate(found)
+        """The mean of the descriptors of each face and of its mirror image."""
+        rows = []
+        for start in range(0, len(pictures), _AT_ONCE):
+            faces = np.stack([each.pixels for each in pictures[start : start + _AT_ONCE]])
+            both = np.concatenate([faces, faces[:, :, ::-1]])
+            (found,) = self.descriptor.run(["descriptors"], {"pixels": both})
+            rows.append((found[: len(faces)] + found[len(faces) :]) / 2)
+        return np.concatenate(rows)
 
 
 def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> list[Picture]:
