@@ -82,6 +82,10 @@ def test_a_record_has_the_documented_fields_in_order():
         "part": "frame",
         "box": [0.1, 0.2, 0.333333, 1.0],
         "time": 12.346,
+        "end": None,
+        "moments": [],
+        "query_span": None,
+        "frame": None,
         "reasons": [{"term": "dog.jpg", "space": "net@1-int8", "similarity": 0.1235, "weight": -0.5}],
         "tags": [],
         "metadata": {

@@ -17,14 +17,17 @@ from findalike.query import VERIFICATIONS
 from findalike.types import WHOLE, Box, Hit, Pixels, Reason, Value
 
 Thumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]
-"""Pictures as JPEG bytes by asset id; an id without one is left out."""
+"""Pictures as JPEG bytes by asset id, or by `picture` of a hit; what has none is left out."""
 
 JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scripts and emoji need them
 
 
-NAMED_SOURCES = ("concepts", "texts", *VERIFICATIONS)
+TRACKED = "track"
+"""Where the reason of a film that was laid on another comes from."""
+
+NAMED_SOURCES = ("concepts", "texts", TRACKED, *VERIFICATIONS)
 """Where reasons come from beside the spaces of encoders: of words, evidence of banks and full-text search; of
-pictures, their keypoints and their structure."""
+films, their tracks; of pictures, their keypoints and their structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,17 @@ def link(hit: Hit) -> str | None:
     return path.as_uri() if path.is_absolute() else None
 
 
+def picture(hit: Hit) -> str:
+    """What names the picture that shows a hit: that of its moment in a film, else the asset's."""
+    return f"{hit.asset.id}:{hit.frame}" if hit.frame else hit.asset.id
+
+
+def span(start: float, end: float) -> str:
+    """`0:12–0:15`, or `0:12` where that is all to be said in whole seconds."""
+    since, until = moment(start), moment(end)
+    return since if since == until else f"{since}–{until}"
+
+
 def moment(seconds: float) -> str:
     """`1:02:03`, or `2:03` under an hour."""
     minutes, second = divmod(math.floor(seconds), 60)
@@ -106,11 +120,16 @@ def moment(seconds: float) -> str:
 
 
 def part(hit: Hit) -> str:
-    """Where in the asset: empty for a whole picture, else such as `face`, `frame at 0:12`, `region (dog)`."""
+    """Where in the asset: empty for a whole picture, else such as `face`, `frame at 0:12`, `0:12–0:15`,
+    `face at 0:12`, `region (dog)`; of a film that was searched for, `0:12–0:15 is 0:00–0:03`."""
     origin = hit.origin
     words = "" if origin.part == "whole" else origin.part
     if origin.time is not None:
         words = f"{words or 'frame'} at {moment(origin.time)}"
+    if origin.time is not None and origin.end is not None and origin.part == "frame":
+        words = span(origin.time, origin.end)
+    if hit.query_span:
+        words = f"{words} is {span(*hit.query_span)}"
     return f"{words} ({printable(origin.label)})".strip() if origin.label else words
 
 

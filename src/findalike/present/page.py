@@ -122,7 +122,7 @@ def html_grid(hits: Sequence[Hit], thumbnails: Thumbnails, query: Sequence[Examp
 
 def _content(hits: Sequence[Hit], thumbnails: Thumbnails, query: Sequence[Example], most: int) -> str:
     shown = hits[:most]
-    found = thumbnails(list({hit.asset.id: None for hit in shown}))
+    found = thumbnails(list({caption.picture(hit): None for hit in shown}))
     examples = "".join(map(_example, query))
     head = f'<ol class="examples" aria-label="query">\n{examples}</ol>\n' if query else ""
     cards = "".join(_card(rank, hit, found) for rank, hit in enumerate(shown, 1))
@@ -149,7 +149,7 @@ def _example(example: Example) -> str:
 
 def _card(rank: int, hit: Hit, found: Mapping[str, bytes]) -> str:
     name, part = escape(caption.name(hit)), escape(caption.part(hit))
-    shot = _shot(found.get(hit.asset.id), name, caption.box(hit)) + (
+    shot = _shot(found.get(caption.picture(hit)), name, caption.box(hit)) + (
         f'<span class="tag">{part}</span>' if part else ""
     )
     address = caption.link(hit)

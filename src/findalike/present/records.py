@@ -10,7 +10,7 @@ from typing import Any
 
 from findalike import uri
 from findalike.present.caption import plain
-from findalike.types import Hit, Reason
+from findalike.types import Hit, Moment, Reason
 
 
 def records(hits: Sequence[Hit]) -> list[dict[str, Any]]:
@@ -29,11 +29,29 @@ def _record(rank: int, hit: Hit) -> dict[str, Any]:
         "space": hit.space,
         "part": hit.origin.part,
         "box": [_rounded(edge, 6) for edge in hit.origin.box],
-        "time": None if hit.origin.time is None else _rounded(hit.origin.time, 3),
+        "time": _seconds(hit.origin.time),
+        "end": _seconds(hit.origin.end),
+        "moments": [_moment(moment) for moment in hit.moments],
+        "query_span": list(map(_seconds, hit.query_span)) if hit.query_span else None,
+        "frame": hit.frame or None,
         "reasons": [_reason(reason) for reason in hit.reasons],
         "tags": [plain(tag) for tag in hit.asset.tags],
         "metadata": {str(plain(column)): plain(value) for column, value in hit.asset.metadata.items()},
     }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    origin = moment.origin
+    return {
+        "time": _seconds(origin.time),
+        "end": _seconds(origin.end),
+        "score": _rounded(moment.score),
+        "frame": origin.key,
+    }
+
+
+def _seconds(time: float | None) -> float | None:
+    return None if time is None else _rounded(time, 3)
 
 
 def _reason(reason: Reason) -> dict[str, Any]:

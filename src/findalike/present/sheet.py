@@ -80,7 +80,7 @@ def draw(
     page = _Page(layout, Image.new("RGB", layout.size, PAPER))
     for i, example in enumerate(query):
         page.example(i, example)
-    found = thumbnails(list({hit.asset.id: None for hit in drawn}))
+    found = thumbnails(list({caption.picture(hit): None for hit in drawn}))
     for i, hit in enumerate(drawn):
         page.hit(i, hit, found)
     page.foot(len(drawn), len(hits))
@@ -196,7 +196,7 @@ class _Page:
 
     def hit(self, index: int, hit: Hit, found: Mapping[str, bytes]) -> None:
         x, y = self.layout.hit(index)
-        self.tile(x, y, found.get(hit.asset.id), caption.box(hit), QUERY)
+        self.tile(x, y, found.get(caption.picture(hit)), caption.box(hit), QUERY)
         part = caption.part(hit)
         if part:
             self.tag(x, y + self.layout.tile - self.layout.line, part, INK)

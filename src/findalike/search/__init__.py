@@ -16,7 +16,8 @@ from findalike.encode.base import unit
 from findalike.present.caption import Example
 from findalike.query import MAX_K, Filter, Query, evaluate
 from findalike.rank import diversified, fused
-from findalike.search import cursor
+from findalike.search import cursor, films, moments
+from findalike.search.clips import is_film
 from findalike.search.cursor import Place
 from findalike.search.hits import Hits
 from findalike.search.looks import weighed
@@ -29,6 +30,7 @@ from findalike.search.words import Shelf, Shelves, checked
 from findalike.settings import Settings
 from findalike.store import columns
 from findalike.store.base import Store
+from findalike.tracks import Alignment
 from findalike.types import Asset, Hit, Origin
 
 __all__ = ["Hits", "Searcher", "Space"]
@@ -58,9 +60,9 @@ class Searcher:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
         ordered = self._ordered(asked, _reach(query, place))
-        verified = self._verified(
-            [_hit(candidate, asked.worded) for candidate in ordered], asked, place, watch
-        )
+        there = films.laid(self.store, asked.seen[0], ordered, asked.worded)
+        found = [_hit(c, asked.worded, there.alignments.get(c.asset.id)) for c in there.candidates]
+        verified = self._verified(found, asked, place, watch)
         hits = [hit for hit in verified.hits if hit.score >= query.min_score or is_verified(hit)]
         if query.diverse:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
@@ -72,10 +74,10 @@ class Searcher:
             paired, proofs=verified.proofs, views=Views(self.store, self.settings), start=place.start
         )
         return Hits(
-            page,
+            self._with_moments(page, asked),
             query,
             examples,
-            self.store.thumbnails,
+            self._pictures,
             self._holds,
             notes,
             following,
@@ -94,6 +96,29 @@ class Searcher:
         views = Views(self.store, self.settings)
         found = Verifier(method, views, self.settings.worker_count()).verified(best, asked.seen[0], watch)
         return replace(found, hits=[*shown, *found.hits, *hits[DEPTH:]])
+
+    def _with_moments(self, page: Sequence[Hit], asked: _Asked) -> list[Hit]:
+        """The hits of a page, those of films with the moments that answer too."""
+        found: dict[str, Hit] = {}
+        for space, seen in zip(asked.spaces, asked.seen, strict=True):
+            name = space.card.space
+            hits = [hit for hit in page if hit.space == name and is_film(hit.asset)]
+            if hits:
+                most = min(moments.PER_FILM * len(hits), moments.MOST_ROWS)
+                parts = moments.by_film(space.within(seen, [h.asset for h in hits], most, asked.worded))
+                found |= {h.asset.id: moments.completed(h, parts.get(h.asset.id, [])) for h in hits}
+        return [found.get(hit.asset.id, hit) for hit in page]
+
+    def _pictures(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The pictures that stand for hits, by `caption.picture`: a frame of a film, or the thumbnail."""
+        assets = {name: name.partition(":")[0] for name in names}
+        small = self.store.thumbnails(list(dict.fromkeys(assets.values())))
+        shown = {name: small[asset] for name, asset in assets.items() if asset in small}
+        for name, asset in assets.items():
+            frame = name.partition(":")[2]
+            kept = self.store.attachments(asset, [frame]) if frame else {}
+            shown |= {name: kept[frame]} if frame in kept else {}
+        return shown
 
     def _asked(self, query: Query, spaces: Sequence[Space], where: Filter | None) -> _Asked:
         for term in query.terms:
@@ -167,7 +192,7 @@ class Searcher:
         end = start + len(shown)
         more = shown and end < len(listing)
         following = cursor.listed(query, end, *shown[-1]) if more else None
-        return Hits(hits, query, list, self.store.thumbnails, self._holds, (), following, start, len(listing))
+        return Hits(hits, query, list, self._pictures, self._holds, (), following, start, len(listing))
 
     def _holds(self, uri: str) -> bool:
         return self.store.find(uri) is not None
@@ -205,7 +230,7 @@ def _reach(query: Query, place: Place) -> int:
     """How many of the best candidates a page needs."""
     if query.diverse:
         return DIVERSE_POOL
-    return max(place.start + query.k + 1, DEPTH if query.verify else 0)
+    return max(place.start + query.k + 1, DEPTH if query.verify else 0, films.DEPTH)
 
 
 def _fused(rankings: Sequence[Sequence[Candidate]]) -> list[Candidate]:
@@ -229,10 +254,13 @@ def _merged(first: Candidate, second: Candidate) -> Candidate:
     return replace(better, row=row, reasons=(*first.reasons, *second.reasons))
 
 
-def _hit(found: Candidate, worded: bool) -> Hit:
+def _hit(found: Candidate, worded: bool, there: Alignment | None) -> Hit:
     origin = found.row.origin if found.row else Origin(found.asset.id)
     band = calibration.band(found.score, worded)
-    return Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
+    hit = Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
+    if there is None:
+        return hit
+    return replace(hit, origin=films.origin_of(found.asset, there), query_span=there.query)
 
 
 def _unread(verified: Verified) -> list[str]:

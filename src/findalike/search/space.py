@@ -7,8 +7,9 @@ words and evidence add up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -19,8 +20,9 @@ from findalike.distance import COSINE
 from findalike.encode import calibration
 from findalike.encode.base import TextEncoder, WordEncoder, unit
 from findalike.errors import QueryError
-from findalike.query import Filter
+from findalike.query import And, Filter, In, Not
 from findalike.rank import adapted, best_parts, combine
+from findalike.search.clips import is_film
 from findalike.search.terms import Looker, Seen
 from findalike.search.words import Shelf
 from findalike.store.base import Store, similarities
@@ -44,6 +46,10 @@ LEAST_SPREAD = 1e-3
 
 LOOKS = 0.12
 """The standard deviation of the similarity of two pictures that have nothing in common."""
+
+DOUBLED, AGAIN, MOST_LEFT_OUT = 3, 5, 500
+"""How often a search asks for twice as many rows, because those of a long film crowd out others; how often it
+then asks for rows of others; and how many assets it leaves out then."""
 
 WORDED = ((0.0, 0.0), (2.8, 0.3), (4.5, 0.5), (7.0, 0.7), (9.0, 0.85), (11.0, 0.95), (14.0, 1.0))
 """From standard deviations above chance to the score of words: see `docs/scores.md`."""
@@ -116,18 +122,50 @@ class Space:
         self, seen: Sequence[Seen], depth: int, where: Filter | None, own: frozenset[str]
     ) -> list[Candidate]:
         """The pictures nearest to pictures; none where nothing is seen in these."""
+        if len(seen) == 1 and seen[0].frames is not None:
+            return self._by_film(seen[0], seen[0].frames, depth, where, own)
         target = self._target(seen)
         if target is None:
             return []
-        found = []
-        for match in self.nearest(target.vector, depth, where, own):
-            similarity = min(1.0, match.similarity / target.most)
-            score = calibration.score(self.card, similarity)
-            reasons = tuple(self._looks(s, match.row) for s in seen)
-            found.append(
-                Candidate(match.asset, match.row, similarity, score, similarity, self.card.space, reasons)
-            )
-        return found
+        near = self.nearest(target.vector, depth, where, own)
+        return [self._as_alike(match, target, seen) for match in near]
+
+    def _by_film(
+        self, seen: Seen, frames: Vectors, depth: int, where: Filter | None, own: frozenset[str]
+    ) -> list[Candidate]:
+        """What is nearest to a film as a whole, or to any of some of its frames."""
+        best: dict[str, Candidate] = {}
+        for vector in (seen.vector, *frames):
+            one = [replace(seen, vector=vector)]
+            target = self._target(one)
+            near = self.nearest(target.vector, depth, where, own, vector is seen.vector) if target else []
+            for match in near:
+                found = self._as_alike(match, cast(Target, target), one)
+                known = best.get(match.asset.id)
+                if known is None or known.similarity < found.similarity:
+                    best[match.asset.id] = found
+        return sorted(best.values(), key=lambda found: (-found.similarity, found.asset.id))
+
+    def _as_alike(self, match: Match, target: Target, seen: Sequence[Seen]) -> Candidate:
+        similarity = min(1.0, match.similarity / target.most)
+        score = calibration.score(self.card, similarity)
+        reasons = tuple(self._looks(s, match.row) for s in seen)
+        return Candidate(match.asset, match.row, similarity, score, similarity, self.card.space, reasons)
+
+    def within(
+        self, seen: Sequence[Seen], films: Sequence[Asset], most: int, worded: bool
+    ) -> list[Candidate]:
+        """The rows of films that fit best, however many are of one film."""
+        target = None if worded else self._target(seen)
+        vector = self._direction(seen) if worded else target.vector if target else np.zeros(0, np.float32)
+        if not vector.any():
+            return []
+        near = self.store.nearest(self.card.space, vector, most, In("path", tuple(f.uri for f in films)))
+        near = [match for match in near if not _is_mean(match)]
+        if target:
+            return [self._as_alike(match, target, seen) for match in near]
+        rows, assets = {m.row.id: m.row for m in near}, {m.row.id: m.asset for m in near}
+        return self._judged(seen, [np.zeros(len(rows), np.float32)] * len(seen), rows, assets)
 
     def judged(self, seen: Sequence[Seen], asset_ids: Iterable[str]) -> dict[str, Judged]:
         """How alike assets and pictures are, by id, of those that have rows in this space; none where
@@ -138,7 +176,7 @@ class Space:
             return {}
         ordinary = similarities(self.card, self._rows(), target.vector)
         mean, spread = float(ordinary.mean()), max(float(ordinary.std()), LEAST_SPREAD)
-        for row in self.store.rows(self.card.space, asset_ids):
+        for row in _without_means(self.store.rows(self.card.space, asset_ids)):
             found = float(similarities(self.card, row.vector[None], target.vector)[0])
             if row.asset_id not in best or best[row.asset_id][0] < found:
                 best[row.asset_id] = found, row
@@ -177,17 +215,28 @@ class Space:
         return self._judged(seen, [_at(each, places) for each in evidence], rows, assets)
 
     def nearest(
-        self, vector: Vector, k: int, where: Filter | None, own: frozenset[str] = frozenset()
+        self,
+        vector: Vector,
+        k: int,
+        where: Filter | None,
+        own: frozenset[str] = frozenset(),
+        means: bool = False,
     ) -> list[Match]:
-        """The best part of each of k assets. Asks for more rows when several are parts of one asset."""
-        asked = k + len(own)
-        while True:
+        """The best part of each of k assets; those of films may be their `means`. Asks for more rows when
+        several are parts of one asset, then for those of others."""
+        asked, best = k + len(own), list[Match]()
+        for doubled in range(DOUBLED + AGAIN):
             with timing.stage("nearest"):
                 rows = self.store.nearest(self.card.space, vector, asked, where)
-            best = list(best_parts(rows, own))[:k]
-            if len(best) == k or len(rows) < asked:
-                return best
-            asked *= 2
+            shown = own.union(match.asset.id for match in best)
+            best += best_parts((m for m in rows if means or not _is_mean(m)), shown)
+            if len(best) >= k or len(rows) < asked:
+                break
+            if doubled < DOUBLED:
+                asked, best = asked * 2, []
+            else:  # one has more parts than could be asked for: the others are beyond them
+                where = _beside(where, rows)
+        return best[:k]
 
     def knows(self, word: str) -> bool:
         """Whether the text side of this space knows a word; one that cannot say is taken at its word."""
@@ -324,7 +373,7 @@ class Space:
         return Target(turned, float(turned @ wanted))
 
     def _best_rows(self, ids: Sequence[str], vector: Vector) -> dict[str, Row]:
-        rows = self.store.rows(self.card.space, ids)
+        rows = _without_means(self.store.rows(self.card.space, ids))
         alike = {row.id: similarities(self.card, row.vector[None], vector)[0] for row in rows}
         return {row.asset_id: row for row in sorted(rows, key=lambda row: alike[row.id])}
 
@@ -350,6 +399,24 @@ class Space:
                 some = np.ascontiguousarray(sample[:: max(1, len(sample) // 500)])
                 self._sample = some, sample.mean(axis=0), rows
         return self._sample[1], self._sample[2]
+
+
+def _is_mean(match: Match) -> bool:
+    """Whether a row is that of a whole film, which no picture is alike: the mean of its frames."""
+    return match.row.origin.part == "whole" and is_film(match.asset)
+
+
+def _without_means(rows: Sequence[Row]) -> list[Row]:
+    """The rows without those of whole films."""
+    films = {row.asset_id for row in rows if row.origin.part == "frame"}
+    return [row for row in rows if row.origin.part != "whole" or row.asset_id not in films]
+
+
+def _beside(where: Filter | None, rows: Sequence[Match]) -> Filter:
+    """Also none of the assets that most of these rows are parts of."""
+    counts = Counter(match.asset.uri for match in rows)
+    others = Not(In("path", tuple(uri for uri, _ in counts.most_common(MOST_LEFT_OUT))))
+    return others if where is None else And((where, others))
 
 
 def _is_text(seen: Seen) -> bool:

@@ -16,9 +16,11 @@ from findalike.distance import COSINE
 from findalike.encode.base import Encoder, TextEncoder, encode, short_side
 from findalike.errors import LibraryMismatch, QueryError, ReadError
 from findalike.query import Term
+from findalike.search.clips import Clip, Clips, begins_film, is_film, mean_of, some, track_of
 from findalike.settings import Settings
 from findalike.store.base import Store
-from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector
+from findalike.tracks import TRACK, Track
+from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector, Vectors
 from findalike.words.lexicon import CLASS_COUNT, lexicon
 
 FOCUS_SIDE = 896
@@ -32,7 +34,9 @@ SEEN_FROM = 0.02
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A term as a vector. `asset` is the library's own, when the term is one; `picture` is there when it had
-    to be decoded; `box` is the part of it that counted; `note` says what could not be seen in it."""
+    to be decoded; `box` is the part of it that counted; `note` says what could not be seen in it. Of a film,
+    the vector is the mean of its frames', `frames` are those of some of them, and `track` is its dense
+    one."""
 
     term: Term
     vector: Vector
@@ -40,6 +44,12 @@ class Seen:
     picture: Picture | None = None
     box: Box | None = None
     note: str = ""
+    frames: Vectors | None = None
+    track: Track | None = None
+
+    @property
+    def is_film(self) -> bool:
+        return self.frames is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class Looker:
     encoder: Callable[[], Encoder]
     text_encoder: Callable[[], TextEncoder | None]
     settings: Settings
+    clips: Clips
 
     def seen(self, term: Term) -> Seen:
         """Raises QueryError, LibraryMismatch."""
@@ -59,6 +70,8 @@ class Looker:
         if term.kind == "text":
             return Seen(term, self._worded(term))
         asset = self.asset(term)
+        if self._shows_film(term, asset):
+            return self._of_film(term, asset)
         if asset and term.box is None and term.focus is None:
             rows = self.store.rows(self.card.space, [asset.id])
             whole = [row for row in rows if row.origin.part == "whole"]
@@ -73,6 +86,38 @@ class Looker:
             vector, box, seen = self._focused(_cropped(picture, term.box), term.focus)
         lost = f"no {term.focus} is seen in {term.label}; what is most like one there was looked for"
         return Seen(term, vector, asset, picture, _within(box, term.box), "" if seen else lost)
+
+    def _shows_film(self, term: Term, asset: Asset | None) -> bool:
+        if asset:
+            return is_film(asset)
+        if isinstance(term.what, np.ndarray):
+            return False
+        return begins_film(uri_of(term.what) if isinstance(term.what, str) else term.what)
+
+    def _of_film(self, term: Term, asset: Asset | None) -> Seen:
+        """A film as the library knows it, or as it is read now."""
+        if term.box is not None or term.focus is not None:
+            what = "a region" if term.box else "a focus"
+            raise QueryError(
+                f"{term.label} is a film, and {what} marks a part of one picture; to write its frames as "
+                "pictures: findalike frames FILM OUT"
+            )
+        rows = self.store.rows(self.card.space, [asset.id]) if asset else ()
+        frames = sorted((r for r in rows if r.origin.part == "frame"), key=lambda row: row.origin.time or 0.0)
+        if asset and frames:
+            vectors = np.stack([row.vector for row in frames])
+            track = track_of(self.store.attachments(asset.id, [TRACK]))
+            return Seen(term, mean_of(vectors), asset, frames=some(vectors), track=track)
+        clip = self._clip(term, asset)
+        with timing.stage("encode"):
+            vectors = encode(self.encoder(), clip.pictures)
+        note = f"{term.label} {clip.problem}" if clip.problem else ""
+        return Seen(term, mean_of(vectors), asset, clip.middle, None, note, some(vectors), clip.track)
+
+    def _clip(self, term: Term, asset: Asset | None) -> Clip:
+        what = asset.uri if asset else uri_of(term.what) if isinstance(term.what, str) else term.what
+        name = asset.uri if asset else term.label
+        return self.clips.read(cast(str | bytes, what), name, short_side([self.card]))
 
     def _blank(self, term: Term, vector: Vector) -> str:
         """What is to be said of a picture that has nothing this space compares by."""
@@ -105,8 +150,10 @@ class Looker:
         return asset if same else None
 
     def picture(self, term: Term, asset: Asset | None) -> Picture:
-        """The pixels of a term, as large as its part needs them."""
+        """The pixels of a term, as large as its part needs them; of a film a frame in the middle."""
         origin = Origin(asset.id if asset else "")
+        if self._shows_film(term, asset):
+            return self._clip(term, asset).middle
         if isinstance(term.what, np.ndarray):
             array = cast(Pixels, term.what)
             return Picture(array, origin, array.shape[1], array.shape[0])
