@@ -134,7 +134,7 @@ def main() -> None:
     captions = [" ".join(text for name, text in row.items() if name.startswith("caption_")) for row in labels]
     shared = shared_words(captions)
     names = arguments.encoder or CALIBRATED
-    points = json.loads(OUT.read_text("utf-8")) if arguments.encoder else {}
+    points = json.loads(OUT.read_text("utf-8"))
     for card in [card for name in names for card in catalog.cards() if name in (card.name, card.space)]:
         encoder = catalog.load(card, settings.default())
         points[card.space] = calibrated(encoder, paths, shared)

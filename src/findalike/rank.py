@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from findalike.errors import QueryError
-from findalike.types import Match, Vector, Vectors
+from findalike.types import Card, Match, Vector, Vectors
 
 RETREAT = 0.5
 """How much of the library's mean is taken off a query; measured in `docs/decisions/query-adaptation.md`."""
@@ -47,6 +47,13 @@ def adapted(query: Vector, mean: Vector, count: int) -> Vector:
         return query
     adapted: Vector = (turned / length).astype(np.float32)
     return adapted
+
+
+def is_adapted(card: Card) -> bool:
+    """Whether queries in a card's space are turned so. Sparse vectors are not: the words that all pictures
+    have weigh little in them already. Nor are those of a card that says so: what all faces have in common
+    was taken out of their descriptors by training."""
+    return card.dtype != "sparse" and bool(card.preprocessing.get("adapted", True))
 
 
 def best_parts(matches: Iterable[Match], excluded: frozenset[str] = frozenset()) -> Iterator[Match]:

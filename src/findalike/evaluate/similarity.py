@@ -11,7 +11,7 @@ import numpy as np
 from findalike import distance
 from findalike.encode.base import unit
 from findalike.errors import UsageError
-from findalike.rank import adapted
+from findalike.rank import adapted, is_adapted
 from findalike.types import Card, Vector, Vectors
 
 AS_SEARCHED = "as searched"
@@ -59,7 +59,7 @@ def as_searched(card: Card, queries: Vectors, gallery: Vectors, mean: Vector, co
     """The similarities that hits of a search have: of a dense space of cosines, to the query turned away from
     the `mean` of a library of `count` pictures, over what a picture equal to the query gets; else by the
     metric."""
-    if card.metric != distance.COSINE or card.dtype == "sparse":
+    if card.metric != distance.COSINE or not is_adapted(card):
         return matrix(card.metric, queries, gallery)
     ours = unit(queries)
     turned = np.stack([adapted(query, mean, count) if query.any() else query for query in ours])

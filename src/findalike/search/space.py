@@ -21,7 +21,7 @@ from findalike.encode import calibration
 from findalike.encode.base import TextEncoder, WordEncoder, unit
 from findalike.errors import QueryError
 from findalike.query import And, Filter, In, Not
-from findalike.rank import adapted, best_parts, combine
+from findalike.rank import adapted, best_parts, combine, is_adapted
 from findalike.search.clips import is_film
 from findalike.search.terms import Looker, Seen
 from findalike.search.words import Shelf
@@ -348,8 +348,7 @@ class Space:
         return self._adapted(vector) if turns else vector
 
     def _adapted(self, vector: Vector) -> Vector:
-        """Sparse vectors stay so: the words that all pictures have weigh little in them already."""
-        return vector if self.card.dtype == "sparse" else adapted(vector, *self._ordinary())
+        return adapted(vector, *self._ordinary()) if is_adapted(self.card) else vector
 
     @property
     def _directed(self) -> bool:

@@ -16,9 +16,10 @@ from findalike.encode.catalog import calibrated
 from findalike.encode.faces import arrays, chips, network
 from findalike.encode.faces.detector import Detector, Faces
 from findalike.settings import Settings
-from findalike.types import Card, Picture, Vectors
+from findalike.types import Card, Picture, Pixels, Vectors
 
 NAME = "faces"
+PART = "face"
 GRAPH_REVISION = 2
 """Raised when `graphs.py` writes other graphs from the same files, so that caches are made anew."""
 
@@ -49,7 +50,13 @@ CARD = calibrated(
         name=NAME,
         revision="1",
         dim=128,
-        preprocessing={"side": round(SIDE * 0.875), "files": DIGESTS, "chip": chips.DLIB_SIDE, "mirrored": True},
+        preprocessing={
+            "side": round(SIDE * 0.875),
+            "files": DIGESTS,
+            "chip": chips.DLIB_SIDE,
+            "mirrored": True,
+            "adapted": False,
+        },
         licence="MIT (MTCNN), CC0-1.0 (descriptor)",
         source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
         "residual network for faces (King 2017)",
@@ -76,14 +83,25 @@ class FaceEncoder:
         return parts(picture, self.find(picture), np.array(chips.DLIB, np.float32), chips.DLIB_SIDE)
 
     def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
-        """The mean of the descriptors of each face and of its mirror image."""
-        rows = []
-        for start in range(0, len(pictures), _AT_ONCE):
-            faces = np.stack([each.pixels for each in pictures[start : start + _AT_ONCE]])
-            both = np.concatenate([faces, faces[:, :, ::-1]])
-            (found,) = self.descriptor.run(["descriptors"], {"pixels": both})
-            rows.append((found[: len(faces)] + found[len(faces) :]) / 2)
-        return np.concatenate(rows)
+        """The mean of the descriptors of each face and of its mirror image. Of a picture that is no part of
+        `parts` it is that of its largest face; a row of zeros where there is none."""
+        shown = {place: face for place, each in enumerate(pictures) if (face := self._face(each))}
+        rows = np.zeros((len(pictures), self.card.dim), np.float32)
+        for start in range(0, len(shown), _AT_ONCE):
+            places = list(shown)[start : start + _AT_ONCE]
+            rows[places] = self._described(np.stack([shown[place].pixels for place in places]))
+        return rows
+
+    def _described(self, faces: Pixels) -> Vectors:
+        both = np.concatenate([faces, faces[:, :, ::-1]])
+        (found,) = self.descriptor.run(["descriptors"], {"pixels": both})
+        mean: Vectors = (found[: len(faces)] + found[len(faces) :]) / 2
+        return mean
+
+    def _face(self, picture: Picture) -> Picture | None:
+        if picture.origin.part == PART:
+            return picture
+        return max(self.parts(picture), key=lambda each: each.width * each.height, default=None)
 
 
 def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> list[Picture]:
@@ -95,7 +113,7 @@ def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> li
         left, top, right, bottom = (float(end) for end in box)
         if right <= left or bottom <= top:
             continue
-        origin = replace(picture.origin, part="face", box=(left, top, right, bottom), label=f"{chance:.2f}")
+        origin = replace(picture.origin, part=PART, box=(left, top, right, bottom), label=f"{chance:.2f}")
         size = round(picture.width * (right - left)), round(picture.height * (bottom - top))
         several.append(Picture(chips.cut(picture.pixels, landmarks, places, side), origin, *size))
     return several
