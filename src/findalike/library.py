@@ -139,6 +139,7 @@ class Library:
         sweep: bool = False,
         retry: bool = False,
         regions: str | Sequence[str] | None = None,
+        faces: bool = False,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
@@ -149,7 +150,9 @@ class Library:
         the library. `sweep` lets go of a whole root that is missing or empty, `retry` looks again into files
         that failed before and have not changed. `regions` names finders of parts of pictures, such as
         `objects`, `grid` or `onnx:detector.onnx`; parts get vectors of their own, so that small things are
-        found, and the library remembers its finders. `wait`: seconds to wait for another writer, -1 for ever.
+        found, and the library remembers its finders. With `faces` they are found and described, and so are
+        those of the pictures that this library gets from then on. `wait`: seconds to wait for another
+        writer, -1 for ever.
         Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
         """
         if not paths and table is None:
@@ -160,7 +163,7 @@ class Library:
             found = ingest.roots(paths, options, self.store, sweep)
             if table is not None:
                 found.append(sources.discover_table(table, path_column, options))
-            encoders, lost = self._usable(self._cards_to_fill(names, precision))
+            encoders, lost = self._usable(self._cards_to_fill(names, precision, faces))
             for each in encoders:
                 self.store.add_card(each.card)
             divide, gone = self._remembered(finders.listed(regions))
@@ -199,7 +202,7 @@ class Library:
             path.write_text("\n".join(dict.fromkeys([*known, *asked])) + "\n", "utf-8")
         return list(found.values()), lost
 
-    def _cards_to_fill(self, names: Sequence[str], precision: str | None) -> list[Card]:
+    def _cards_to_fill(self, names: Sequence[str], precision: str | None, faces: bool) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
         cards = self.store.cards()
         if not names and (precision or not cards):
@@ -207,7 +210,8 @@ class Library:
             names = list(dict.fromkeys(map(catalog.reference, given))) or [self.settings.encoder]
         asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
         own = {space: asked.get(space, card) for space, card in cards.items()}
-        beside = {card.space: card for card in map(catalog.find, catalog.BESIDE)}
+        asked_beside = (*catalog.BESIDE, catalog.FACES) if faces else catalog.BESIDE
+        beside = {card.space: card for card in map(catalog.find, asked_beside)}
         return list({**own, **asked, **beside}.values())
 
     def _asked(self, name: str, precision: str | None = None) -> Card:

@@ -41,6 +41,7 @@ Examples:
   findalike index scans.zip holiday/ --library holiday.library
   findalike index --table products.csv --path-column photo
   findalike index ~/Pictures --regions objects
+  findalike index ~/Pictures --faces
   findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
 )
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -73,6 +74,10 @@ Examples:
     help="Parts of pictures get vectors of their own, so that small things are found; some ten times the "
     "work. objects, grid, or onnx:FILE, a detector of yours. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--faces", is_flag=True,
+    help="Find faces, and those of the same persons; needs the extra findalike[faces]. Off unless asked for.",
+)  # fmt: skip
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
 @click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
@@ -99,6 +104,8 @@ def index(
     except LibraryMissing:
         finders = regions.listed(options["regions"])
         _check(paths, table, options["path_column"], encoders, options["precision"], finders)
+        if options["faces"]:
+            catalog.load(catalog.find(catalog.FACES), settings.default())
     with findalike.open(library, workers=workers) as opened:
 
         def add(wait: float) -> Report:

@@ -22,6 +22,9 @@ BESIDE = (COLOUR, LAYOUT)
 """Encoders whose spaces every library has beside its own, so that searches can weigh them and near copies are
 found: they are small."""
 
+FACES = "faces"
+"""The encoder of faces, which a library has only where it was asked for."""
+
 GROUP = "findalike.encoders"
 FAMILIES = "findalike.encoder_families"
 

@@ -12,13 +12,12 @@ import numpy as np
 
 from findalike import plugins, runtime
 from findalike.encode.base import Entry
-from findalike.encode.catalog import calibrated
+from findalike.encode.catalog import FACES, calibrated
 from findalike.encode.faces import arrays, chips, network
 from findalike.encode.faces.detector import Detector, Faces
 from findalike.settings import Settings
 from findalike.types import Card, Picture, Pixels, Vectors
 
-NAME = "faces"
 PART = "face"
 GRAPH_REVISION = 2
 """Raised when `graphs.py` writes other graphs from the same files, so that caches are made anew."""
@@ -47,7 +46,7 @@ DIGESTS = {
 
 CARD = calibrated(
     Card(
-        name=NAME,
+        name=FACES,
         revision="1",
         dim=128,
         preprocessing={
@@ -131,13 +130,13 @@ def detector(settings: Settings) -> Detector:
 
 def _session(role: str, settings: Settings) -> Any:
     package, name = FILES[role]
-    file = runtime.locate(package, name, NAME)
+    file = runtime.locate(package, name, FACES)
 
     def build() -> bytes:
         runtime.verify(file, DIGESTS[role])
         return _graph(role, file)
 
-    graph = f"{NAME}-{role}-{DIGESTS[role][:12]}-{GRAPH_REVISION}.onnx"
+    graph = f"{FACES}-{role}-{DIGESTS[role][:12]}-{GRAPH_REVISION}.onnx"
     return runtime.built(settings.cache / "models", graph, build)
 
 
