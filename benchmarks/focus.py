@@ -257,7 +257,8 @@ def shown(array: Pixels, side: int) -> Picture:
 def parts_of(encoder: CnnEncoder, array: Pixels) -> Vectors:
     grid = regions.load("grid", settings.default())
     needed = regions.magnified([grid], short_side([encoder.card])) or 256
-    return encode(encoder, regions.parts(grid, shown(array, needed)))
+    picture = shown(array, needed)
+    return encode(encoder, [regions.cut(picture, part) for part in regions.parts(grid, picture)])
 
 
 # A box drawn by hand

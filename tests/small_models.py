@@ -161,3 +161,54 @@ def _configs(folder: Path, mean: float) -> Path:
         (folder / name).write_text(json.dumps(content), "utf-8")
     (folder / "README.md").write_text("---\nlicense: mit\ntags:\n- clip\n---\n# A model\n", "utf-8")
     return folder
+
+
+def detector(
+    path: Path, outputs: dict[str, np.ndarray], entry: str = "images", side: int | str = 64,
+    sizes: str = "", size_shape: Sequence[int] = (1, 2), **metadata: str,
+) -> Path:  # fmt: skip
+    """A network that gives these arrays whatever picture of `side` pixels it is shown, `any` side. `sizes`
+    names an input beside the picture; `metadata` is written into the file."""
+    nodes = [helper.make_node("ReduceMax", [entry], ["most"], keepdims=0)]
+    constants: dict[str, np.ndarray] = {"nothing": np.float32(0)}
+    nodes.append(helper.make_node("Mul", ["most", "nothing"], ["zero"]))
+    for name, array in outputs.items():
+        constants[f"{name}.of"] = array
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        nodes.append(helper.make_node("Cast", ["zero"], [f"{name}.zero"], to=kind))
+        nodes.append(helper.make_node("Add", [f"{name}.of", f"{name}.zero"], [name]))
+    lengths = ["h", "w"] if side == "any" else [side, side]
+    inputs = [value(entry, [1, 3, *lengths])]
+    if sizes:
+        inputs.append(value(sizes, size_shape, TensorProto.INT64))
+    given = [
+        value(name, array.shape, helper.np_dtype_to_tensor_dtype(array.dtype))
+        for name, array in outputs.items()
+    ]
+    save(path, nodes, inputs, given, **constants)
+    model = onnx.load(path)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+def seeing_detector(path: Path, kind: str, axes: str) -> Path:
+    """A network of one final box: from the mean of blue to those of red and green, of 64 pixels."""
+    tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    shape, means = ([1, 3, 64, 64], [2, 3]) if axes == "NCHW" else ([1, 64, 64, 3], [1, 2])
+    scale = 64 / 255 if kind == "uint8" else 64
+    nodes = [
+        helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers"], ["means"], axes=means, keepdims=0),
+        helper.make_node("MatMul", ["means", "places"], ["row"]),
+        helper.make_node("Add", ["row", "score"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["boxes"]),
+    ]
+    places = np.zeros((3, 6), np.float32)  # of red, green, blue to left, top, right, bottom, score, class
+    places[0, 2] = places[1, 3] = places[2, 0] = scale
+    constants = {
+        "places": places,
+        "score": np.array([[0, 0, 0, 0, 0.9, 0]], np.float32),
+        "shape": np.array([1, 1, 6], np.int64),
+    }
+    return save(path, nodes, [value("images", shape, tensor)], [value("boxes", [1, 1, 6])], **constants)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def picture(width: int, height: int, reduced: int = 1) -> Picture:
 
 
 def test_the_grid_covers_the_picture_and_its_parts_overlap() -> None:
-    parts = regions.parts(grid(), picture(800, 600, reduced=2))
+    shown = picture(800, 600, reduced=2)
+    parts = [regions.cut(shown, part) for part in regions.parts(grid(), shown)]
     covered = np.zeros((300, 400), int)
     for part in parts:
         left, top, right, bottom = part.origin.box
@@ -43,10 +45,22 @@ def test_the_grid_covers_the_picture_and_its_parts_overlap() -> None:
 
 
 def test_a_part_shows_what_is_inside_its_box() -> None:
-    part = regions.cut(picture(200, 100), regions.Proposal((0.25, 0.5, 0.75, 1.0), "cat"))
-    assert part.origin.label == "cat"
+    proposal = regions.Proposal((0.25, 0.5, 0.75, 1.0), "cat")
+    part = regions.cut(picture(200, 100), proposal)
+    assert (part.origin.label, part.origin.box) == ("cat", proposal.box)
     assert part.pixels.shape == (50, 100, 3)
     assert part.pixels[0, 0].tolist() == [50, 50, 0]
+
+
+def test_around_a_tight_box_there_is_what_an_encoder_cuts_off() -> None:
+    """Half of 200 × 100, of which the central half is seen: twice as much, up to the picture's edge."""
+    proposal = regions.Proposal((0.25, 0.5, 0.75, 1.0))
+    part = regions.cut(picture(200, 100), proposal, seen=0.5)
+    assert part.pixels.shape == (75, 200, 3)
+    assert part.pixels[0, 0].tolist() == [25, 0, 0]
+    assert (part.origin.box, part.width, part.height) == (proposal.box, 100, 50)
+    loose = replace(proposal, tight=False)
+    assert regions.cut(picture(200, 100), loose, seen=0.5).pixels.shape == (50, 100, 3)
 
 
 @pytest.mark.parametrize(("size", "count"), [((285, 285), 9), ((4000, 284), 0), ((284, 300), 0)])

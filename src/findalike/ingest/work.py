@@ -18,7 +18,7 @@ from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, der
 from findalike.errors import EncoderError, ReadError
 from findalike.ingest.observe import Found
 from findalike.ingest.plan import Job, Known, Plan, describes_regions
-from findalike.regions import Finder
+from findalike.regions import Finder, Proposal
 from findalike.settings import Settings
 from findalike.sources.base import reason
 from findalike.store.columns import kind_of
@@ -52,7 +52,7 @@ class Done:
     picture: Picture | None = None
     spaces: tuple[str, ...] = ()
     banks: tuple[str, ...] = ()
-    parts: list[Picture] = field(default_factory=list)
+    parts: list[Proposal] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
     probabilities: Vector | None = None
@@ -236,10 +236,10 @@ class Worker:
             if space in done.spaces:
                 asset_id = whole.origin.asset_id
                 done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
-        if describes_regions(encoder):
-            divided = {done.asset.id: done for done in waiting if done.asset and space in done.spaces}
-            for row in part_rows(encoder, [part for done in divided.values() for part in done.parts]):
-                divided[row.asset_id].rows[space].append(row)
+                if describes_regions(encoder):
+                    seen = encoder.card.preprocessing.get("crop", 1.0)
+                    cut = [regions.cut(whole, part, seen) for part in done.parts]
+                    done.rows[space] += part_rows(encoder, cut)
 
     def _fill_parts(self, encoder: PartEncoder, done: Done, whole: Picture) -> None:
         """Give it the rows of the parts that an encoder finds, a small picture of each, and the mark that it
@@ -272,8 +272,8 @@ class _Answered:
 
 
 def part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
-    """The rows of parts, each of another origin."""
-    once = list({(part.origin.asset_id, part.origin.key): part for part in parts}.values())
+    """The rows of parts of one picture, each of another origin."""
+    once = list({part.origin.key: part for part in parts}.values())
     batches = [encode(encoder, once[i : i + BATCH]) for i in range(0, len(once), BATCH)]
     vectors = [vector for batch in batches for vector in batch]
     return [

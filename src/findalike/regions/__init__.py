@@ -1,7 +1,8 @@
 """Parts of pictures that get vectors of their own, so that a small thing in a large picture is found.
 
     load(reference)         the finder of `grid`, `objects` or `onnx:detector.onnx`
-    parts(finder, picture)  what it finds, cut out, each with its box
+    parts(finder, picture)  what it finds, as proposals
+    cut(picture, proposal)  the picture of a part, with its box as its origin
 
 A finder is an entry point of the group `findalike.regions`. It may look at a picture with an encoder's
 network, so this stage stands above `encode`, although pictures pass it first. Each part costs the network

@@ -30,10 +30,12 @@ LEAST_SIDE = 16
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A part of a picture that may be looked for by itself; `label` names it, where the finder can."""
+    """A part of a picture that may be looked for by itself; `label` names it, where the finder can. `tight`
+    says that the box ends where a thing does, so that all that is in it must be seen."""
 
     box: Box
     label: str = ""
+    tight: bool = True
 
 
 class Finder(Protocol):
@@ -73,11 +75,11 @@ class Entry:
     of_file: bool = False
 
 
-def parts(finder: Finder, picture: Picture) -> list[Picture]:
-    """The parts of a picture, each with its box and label as its origin; none of one that is too small."""
+def parts(finder: Finder, picture: Picture) -> list[Proposal]:
+    """The sound proposals for a picture; none for one that is too small."""
     if not worthwhile(finder, picture.width, picture.height):
         return []
-    return [cut(picture, each) for each in sound(finder.find(picture), picture.width, picture.height)]
+    return sound(finder.find(picture), picture.width, picture.height)
 
 
 def worthwhile(finder: Finder, width: int, height: int) -> bool:
@@ -103,12 +105,14 @@ def sound(proposals: Iterable[Proposal], width: int, height: int) -> list[Propos
     return kept
 
 
-def cut(picture: Picture, proposal: Proposal) -> Picture:
-    """What is inside a box, with that box as its origin. A view of the same pixels."""
+def cut(picture: Picture, proposal: Proposal, seen: float = 1.0) -> Picture:
+    """What is inside a box, with that box as its origin, for an encoder that sees the central `seen` of what
+    it gets: around a tight box there is so much more. A view of the same pixels."""
     box = proposal.box
     origin = replace(picture.origin, part="region", box=box, label=proposal.label)
     width, height = picture.width * (box[2] - box[0]), picture.height * (box[3] - box[1])
-    return Picture(pixels.crop(picture.pixels, box), origin, round(width), round(height))
+    shown = pixels.with_margin(box, seen) if proposal.tight else box
+    return Picture(pixels.crop(picture.pixels, shown), origin, round(width), round(height))
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -83,11 +83,13 @@ def form_of(outputs: Outputs) -> Form | None:
     first = next(iter(outputs.values()))
     if first.ndim == 2 and first.shape[1] == 7:
         return numbered
-    if first.ndim != 3 or len(first) != 1 or min(first.shape[1:]) < 5:
+    if first.ndim != 3 or len(first) != 1:
         return None
     rows, columns = first.shape[1:]
     if columns == 6 and rows <= MOST_FINAL:
         return final
+    if min(rows, columns) < 5:
+        return None
     return cells if columns < rows else channels
 
 

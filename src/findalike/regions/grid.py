@@ -31,7 +31,7 @@ class Grid:
         return math.ceil(LEAST / SHARE)
 
     def find(self, _: Picture) -> Sequence[Proposal]:
-        return [Proposal(box) for box in GRID]
+        return [Proposal(box, tight=False) for box in GRID]
 
 
 def load(_: str, __: Settings) -> Grid:

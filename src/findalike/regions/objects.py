@@ -22,7 +22,7 @@ from PIL import Image
 from findalike.encode import catalog, cnn
 from findalike.encode.cnn import CnnEncoder
 from findalike.regions.base import Entry, Proposal
-from findalike.regions.seams import seams
+from findalike.regions.seams import STEP, seams
 from findalike.settings import Settings
 from findalike.types import Picture, Pixels, Vectors
 
@@ -62,6 +62,8 @@ class Objects:
 
     def find(self, picture: Picture) -> Sequence[Proposal]:
         shown = _shown(picture.pixels)
+        if np.ptp(shown, axis=(0, 1)).max() <= STEP:
+            return []  # of one colour: what the map then shows are the picture's own edges
         features = self.network.look(shown[np.newaxis], ["features"])[0][0]
         return chosen(features - self.network.centre[:, None, None], picture.pixels)
 
@@ -113,7 +115,7 @@ def _windows(height: int, width: int) -> _Windows:
     left, top, right, bottom = edges.T[:, :, None]
     x, y = np.arange(width), np.arange(height)
     rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
-    inside = (rows[:, :, None] & columns[:, None, :]).reshape(len(edges), -1)
+    inside = (rows[:, :, None] & columns[:, None, :]).reshape(len(edges), height * width)
     return _Windows(edges, inside.astype(np.float32))
 
 
