@@ -127,12 +127,12 @@ def frame_link(origin: Origin, of_version: str) -> str | None:
     if origin.time is None:
         return None
     frame = Origin(origin.asset_id, "frame", time=origin.time)
-    return part_link(frame, of_version)
+    return part_link(origin.asset_id, frame.key, of_version)
 
 
-def part_link(origin: Origin, of_version: str) -> str:
+def part_link(asset_id: str, key: str, of_version: str) -> str:
     """Where the picture of a part is. `v` changes with the content, as of a thumbnail."""
-    return f"/v1/assets/{origin.asset_id}/parts/{origin.key}?v={of_version}"
+    return f"/v1/assets/{asset_id}/parts/{key}?v={of_version}"
 
 
 def seconds(time: float | None) -> float | None:

@@ -23,7 +23,7 @@ from findalike.present.records import records
 from findalike.query import Term
 from findalike.search import Hits
 from findalike.types import Hit
-from findalike.web.parts import seconds, told_part
+from findalike.web.parts import part_link, seconds, told_part
 from findalike.web.problems import ProblemError
 from findalike.web.responses import described_as, problems, service_of, validated
 from findalike.web.schema import Answer, AssetId, Line, SearchIn, TermIn, Text
@@ -267,6 +267,8 @@ def _stretch(hit: Hit) -> dict[str, Any]:
     """Where in a film a hit is, and where else; what is empty of a picture."""
     of_version = version(hit.asset)
     own, span = told_part(hit.origin, of_version), hit.query_span
+    if hit.frame or span:  # what was found need not begin where a frame is kept
+        own["picture"] = part_link(hit.asset.id, hit.frame, of_version) if hit.frame else None
     return {
         **{name: own[name] for name in ("end", "key", "picture")},
         "moments": [

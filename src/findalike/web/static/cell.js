@@ -1,6 +1,10 @@
 // One picture of the grid.
 import { write } from "./address.js";
 import { $, button, h } from "./dom.js";
+import { covered, isPart, layOn } from "./found.js";
+import { icon } from "./icons.js";
+import { shape } from "./layout.js";
+import { timeOf } from "./moments.js";
 import { results } from "./search.js";
 import { isSelected } from "./selection.js";
 import { best } from "./sharpen.js";
@@ -10,7 +14,8 @@ import { state } from "./state.js";
 export function cellOf(hit) {
   const img = h("img", { decoding: "async", draggable: "false", onerror: () => cell.classList.add("broken") });
   const cell = h("div", { class: "cell", role: "gridcell", dataset: { id: hit.id } },
-    h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "caption", "aria-hidden": "true" })),
+    h("a", { class: "pic", draggable: "true", dataset: { act: "open" } }, img, h("span", { class: "part", "aria-hidden": "true", hidden: true }),
+      h("span", { class: "time", "aria-hidden": "true", hidden: true }), h("span", { class: "caption", "aria-hidden": "true" })),
     h("span", { class: "meter", "aria-hidden": "true" }),
     h("span", { class: "band", "aria-hidden": "true" }),
     h("button", { type: "button", class: "tick", role: "checkbox", dataset: { act: "pick" } }),
@@ -24,17 +29,19 @@ export function cellOf(hit) {
 export function dress(cell, hit) {
   const { ranked } = results;
   if (cell.hit === hit && cell.ranked === ranked) return;
-  if (cell.hit?.links.thumbnail !== hit.links.thumbnail) {
+  if (!cell.hit || best(cell.hit) !== best(hit)) {
     cell.classList.remove("broken");
     $("img", cell).src = best(hit);
   }
   Object.assign(cell, { hit, ranked });
-  const told = [hit.name, ranked && hit.band, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
+  const time = timeOf(hit, ranked, " to ");
+  const told = [hit.name, ranked && hit.band, time && `film, ${time}`, hit.tags.length && `shows ${hit.tags.slice(0, 4).join(", ")}`];
   const name = told.filter(Boolean).join(", ");
   $("img", cell).alt = name;
   $(".pic", cell).setAttribute("aria-label", name); // also where the picture cannot be loaded
   $(".pic", cell).href = write({ ...state, open: hit.id });
   $(".caption", cell).textContent = hit.name;
+  dressPart(cell, hit, ranked);
   $(".band", cell).replaceChildren(...(ranked ? [hit.band, h("span", { class: "number" }, hit.score?.toFixed(2) ?? "")] : []));
   $(".meter", cell).style.setProperty("--score", ranked ? hit.score ?? 0 : 0);
   $(".tick", cell).setAttribute("aria-label", `Select ${hit.name}`);
@@ -42,6 +49,17 @@ export function dress(cell, hit) {
   $(".act-not", cell).setAttribute("aria-label", `Not a match: ${hit.name}`);
   $(".act-not", cell).hidden = !ranked;
   mark(cell);
+}
+
+/** Marks what of a film or of a picture was found. */
+function dressPart(cell, hit, ranked) {
+  const time = timeOf(hit, ranked);
+  $(".time", cell).hidden = !time;
+  $(".time", cell).replaceChildren(...(time ? [icon("film"), time] : []));
+  cell.classList.toggle("timed", Boolean(time));
+  const part = ranked && isPart(hit.box);
+  $(".part", cell).hidden = !part;
+  if (part) layOn($(".part", cell), covered(hit.box, hit.width > 0 && hit.height > 0 ? hit.width / hit.height : shape(hit), shape(hit)));
 }
 
 /** Shows whether the picture is selected. */

@@ -5,10 +5,12 @@ import { $, button, h, say, softly, typing } from "./dom.js";
 import { copyText } from "./export.js";
 import { factList, shownList, why } from "./facts.js";
 import { feedback } from "./feedback.js";
+import { leaveFilm, showMoments } from "./film.js";
 import { focusPicture, pictureElement } from "./grid.js";
 import { icon } from "./icons.js";
 import { labelEditor } from "./labels.js";
 import { library, loadLibrary } from "./library.js";
+import { isFilm } from "./moments.js";
 import { queryPicture } from "./query.js";
 import { more, putIn, results, takeOut, watchResults } from "./search.js";
 import { LARGE, showOn } from "./stage.js";
@@ -63,6 +65,7 @@ function close() {
   current = null;
   comparing = false;
   asking.abort();
+  leaveFilm();
   dialog.close();
   content.replaceChildren();
   focusPicture(last);
@@ -95,7 +98,7 @@ async function load(signal) {
 /** Has the next large picture ready. */
 function ahead() {
   const next = results.hits[place() + 1];
-  if (place() >= 0 && next) new Image().src = thumbnail(next, LARGE);
+  if (place() >= 0 && next && !isFilm(next)) new Image().src = thumbnail(next, LARGE);
 }
 
 async function neighbours(id, signal) {
@@ -119,9 +122,11 @@ function render() {
   const shown = { id: current, name: "", ...seen.get(current), ...results.hits[place()] };
   const held = dialog.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   dialog.setAttribute("aria-label", `Picture ${shown.name}`);
-  content.replaceChildren(head(shown), h("div", { class: "stage" }), h("div", { class: "about" }), h("section", { class: "strip", "aria-label": "Similar pictures" }));
+  content.replaceChildren(head(shown), h("div", { class: "stage" }),
+    h("section", { class: "moments", "aria-label": "Moments", hidden: !isFilm(shown) }), h("div", { class: "about" }), h("section", { class: "strip", "aria-label": "Similar pictures" }));
   const hit = results.hits[place()];
-  showOn($(".stage", dialog), shown, hit && results.ranked ? hit.box : null, comparing && queryPicture());
+  showOn($(".stage", dialog), shown, results.ranked ? hit : null, comparing && queryPicture());
+  if (isFilm(shown)) showMoments($(".moments", dialog), asking.signal).catch(failed);
   renderFacts(shown);
   renderStrip();
   refocus(held);
@@ -241,7 +246,7 @@ function key(event) {
     "+": () => { const id = current; feedback("more", [id]); leaveFor(id); },
     "-": () => { const id = current; if (hasPositive()) { feedback("not", [id]); leaveFor(id); } },
   }[event.key];
-  if (!does || event.target.closest("[popover]")) return;
+  if (!does || event.target.closest("[popover], video")) return; // a film has keys of its own
   event.preventDefault();
   does();
 }

@@ -1,10 +1,11 @@
 // What is known of a picture, in words that people use.
 import { seen } from "./api.js";
 import { h } from "./dom.js";
+import { clock } from "./moments.js";
 import { state } from "./state.js";
 
 const RELATED = 0.3; // the score from which on pictures are related at all
-const OWN = new Set(["width", "height"]); // told otherwise
+const OWN = new Set(["width", "height", "duration"]); // told otherwise
 
 export function bytes(size) {
   if (size < 1000) return `${size} B`;
@@ -29,7 +30,8 @@ function value(given) {
 export function factList(asset) {
   const facts = [];
   if (asset.width) facts.push(["Size", `${asset.width} × ${asset.height}`]);
-  facts.push(["File", `${asset.media?.replace("image/", "").toUpperCase() ?? ""} ${bytes(asset.size ?? 0)}`]);
+  if (asset.metadata?.duration > 0) facts.push(["Length", clock(asset.metadata.duration)]);
+  facts.push(["File", `${asset.media?.replace(/^(image|video)\/(x-)?/, "").toUpperCase() ?? ""} ${bytes(asset.size ?? 0)}`]);
   for (const [name, given] of Object.entries(asset.metadata ?? {})) {
     if (!OWN.has(name) && given !== null && given !== "") facts.push([name, value(given)]);
   }

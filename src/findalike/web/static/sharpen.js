@@ -1,6 +1,7 @@
 // Sharper thumbnails where the stored ones are too small for the screen, when nothing else is going on.
 import { thumbnail } from "./api.js";
 import { debounced } from "./dom.js";
+import { isFilm, pictureOf } from "./moments.js";
 
 const STORED = 256; // the longer side of a stored thumbnail
 const SHARPER = 640;
@@ -10,6 +11,7 @@ const sharp = new Set(); // addresses that are in the browser's cache
 
 /** Whether a picture is shown so large that its stored thumbnail looks soft. */
 function soft({ hit, offsetWidth, offsetHeight }) {
+  if (isFilm(hit) || hit.picture) return false;
   const shown = Math.max(offsetWidth, offsetHeight) * devicePixelRatio;
   return shown > STORED * 1.3 && Math.max(hit.width ?? 0, hit.height ?? 0) > STORED * 1.2;
 }
@@ -20,7 +22,7 @@ const inWindow = (cell) => {
 };
 
 /** The best address that costs nothing. */
-export const best = (hit) => (sharp.has(thumbnail(hit, SHARPER)) ? thumbnail(hit, SHARPER) : thumbnail(hit));
+export const best = (hit) => pictureOf(hit, sharp.has(thumbnail(hit, SHARPER)) ? SHARPER : undefined);
 
 /** Sharpens those of the cells that are in the window and need it, after a moment of rest. */
 export const sharpen = debounced(400, async (cells) => {

@@ -1,0 +1,200 @@
+"""Films on the page: moments among the pictures, the film that plays from them, and what cannot be played."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+import findalike
+from browser import (
+    Visitor,
+    cell,
+    link,
+    names,
+    picture_of,
+    until,
+)
+from filmed import animation, film, indexed
+from findalike import Query, Term
+from findalike.types import Hit
+from web import Served, drawn, encoded, serving
+
+pytest_plugins = ["web", "browser"]
+
+RED, ROUND, STRIPE, PIE = 9, 16, 18, 19
+"""Drawings that look unlike one another."""
+
+SCENES = ((RED, 3), (ROUND, 3), (STRIPE, 3), (RED, 3), (PIE, 3))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("cinema") / "Films"
+    made.mkdir()
+    film(made / "trip.mp4", SCENES)
+    film(made / "old.avi", [(STRIPE, 4), (PIE, 2)], "mpeg4")
+    film(made / "short.webm", [(RED, 2)], "libvpx-vp9")
+    animation(made / "loop.gif", (PIE, ROUND))
+    for seed in (RED, ROUND, STRIPE):
+        (made / f"still-{seed}.png").write_bytes(encoded(drawn(seed, (320, 180))))
+    return made
+
+
+@pytest.fixture(scope="module")
+def cinema(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Served]:
+    """A server over films, an animation and pictures."""
+    path = tmp_path_factory.mktemp("cinema-library") / "library"
+    with findalike.open(path) as library:
+        indexed(library, folder)
+    with serving(path, mode="r") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def ids(cinema: Served) -> dict[str, str]:
+    return {asset.uri.rpartition("/")[2]: asset.id for asset in cinema.library.store.assets()}
+
+
+def searched(visitor: Visitor, cinema: Served, like: str, **options: object) -> Page:
+    page = visitor.open(f"{cinema.url}/?t=id:{like}", **options)  # type: ignore[arg-type]
+    until(lambda: names(page), "hits")
+    return page
+
+
+def found(cinema: Served, like: str, name: str) -> Hit:
+    """The hit of a name, as Python gives it."""
+    with findalike.open(cinema.library.path, "r") as library:
+        hits = library.search(Query((Term(like, "asset"),), k=60))
+    return next(hit for hit in hits if hit.asset.uri.endswith(f"/{name}"))
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog", name=re.compile("^Picture "))
+
+
+def opened(page: Page, name: str) -> Locator:
+    link(page, name).click()
+    expect(dialog(page)).to_be_visible()
+    return dialog(page)
+
+
+def now(page: Page) -> float:
+    return float(page.locator("video").evaluate("(video) => video.currentTime"))
+
+
+def test_a_moment_is_shown_by_its_frame_and_its_time(
+    visitor: Visitor, cinema: Served, ids: dict[str, str]
+) -> None:
+    page = searched(visitor, cinema, ids[f"still-{ROUND}.png"])
+    until(lambda: "trip.mp4" in names(page), "the film")
+    hit = cell(page, "trip.mp4")
+    best = found(cinema, ids[f"still-{ROUND}.png"], "trip.mp4")
+    time, end = (round(edge or 0.0) for edge in (best.origin.time, best.origin.end))
+    assert 3 <= time < end <= 6
+    expect(hit.locator(".time")).to_have_text(f"0:{time:02}–0:{end:02}")
+    expect(link(page, "trip.mp4")).to_have_accessible_name(re.compile(f"film, 0:{time:02} to 0:{end:02}"))
+    shown = hit.locator("img")
+    until(lambda: shown.evaluate("(img) => img.complete && img.naturalWidth > 0"), "the frame")
+    assert f"/parts/{best.frame}?v=" in str(shown.get_attribute("src"))
+    picture_of(page, "moments-grid")
+
+
+def test_without_a_search_a_film_tells_its_length(visitor: Visitor, cinema: Served) -> None:
+    page = visitor.open(cinema.url)
+    until(lambda: len(names(page)) == 7, lambda: str(names(page)))
+    expect(cell(page, "trip.mp4").locator(".time")).to_have_text("0:15")
+    expect(cell(page, "still-9.png").locator(".time")).to_be_hidden()
+
+
+def test_the_film_plays_from_the_moment(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
+    page = searched(visitor, cinema, ids[f"still-{STRIPE}.png"])
+    shown = opened(page, "trip.mp4")
+    video = shown.locator("video")
+    begin = found(cinema, ids[f"still-{STRIPE}.png"], "trip.mp4").origin.time or 0.0
+    assert 6 <= begin < 9
+    playing = f"(v) => v.readyState >= 2 && !v.paused && v.currentTime > {begin + 0.2}"
+    until(lambda: video.evaluate(playing), "the film")
+    assert now(page) < begin + 6
+    assert video.evaluate("(v) => v.muted && v.videoWidth === 320")
+    expect(shown).to_contain_text("Length0:15")
+    picture_of(page, "moments-detail")
+
+
+def test_other_moments_are_gone_to(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
+    """The scene that comes twice is found twice, and both are gone to, also by the keyboard."""
+    page = searched(visitor, cinema, ids[f"still-{RED}.png"], still=True)
+    shown = opened(page, "trip.mp4")
+    bar = shown.get_by_role("toolbar", name="Moments")
+    expect(bar.get_by_role("button")).to_have_count(2)
+    video = shown.locator("video")
+    until(lambda: video.evaluate("(v) => v.readyState >= 2"), "the film")
+    assert video.evaluate("(v) => v.paused"), "nothing moves for those who want no motion"
+    bar.get_by_role("button", name=re.compile("^Go to 0:09")).click()
+    until(lambda: now(page) >= 9 and video.evaluate("(v) => !v.paused"), "the second moment")
+    expect(bar.get_by_role("button").nth(1)).to_have_attribute("aria-current", "true")
+    page.keyboard.press("ArrowLeft")
+    expect(bar.get_by_role("button").first).to_be_focused()
+    expect(shown.get_by_role("heading", name="trip.mp4")).to_be_visible()
+    page.keyboard.press("Enter")
+    until(lambda: now(page) < 3, "the first moment")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.locator("video").count() == 0
+
+
+def test_a_film_opened_without_a_search_shows_its_frames(
+    visitor: Visitor, cinema: Served, ids: dict[str, str]
+) -> None:
+    page = visitor.open(f"{cinema.url}/?open={ids['trip.mp4']}", still=True)
+    frames = dialog(page).get_by_role("toolbar", name="Frames").get_by_role("button")
+    until(lambda: frames.count() >= 5, "frames")
+    until(lambda: page.locator("video").evaluate("(v) => v.readyState >= 2"), "the film")
+    assert now(page) == 0
+    frames.last.click()
+    until(lambda: now(page) >= 12, "the last scene")
+
+
+def test_what_the_browser_cannot_play_is_shown_in_frames(
+    visitor: Visitor, cinema: Served, ids: dict[str, str]
+) -> None:
+    page = searched(visitor, cinema, ids[f"still-{STRIPE}.png"])
+    shown = opened(page, "old.avi")
+    expect(shown.get_by_text("This browser cannot play this film")).to_be_visible()
+    expect(page.locator("video")).to_have_count(0)
+    large = shown.locator(".frame img.large")
+    before = large.get_attribute("src")
+    frames = shown.get_by_role("toolbar", name="Frames").get_by_role("button")
+    until(lambda: frames.count() >= 2, "frames")
+    frames.last.click()
+    until(lambda: large.get_attribute("src") != before, "another frame")
+    until(lambda: large.evaluate("(img) => img.complete && img.naturalWidth === 320"), "its picture")
+    picture_of(page, "moments-unplayable")
+    with page.expect_download() as download:
+        shown.get_by_role("link", name="Download the film").click()
+    assert download.value.suggested_filename == "old.avi"
+
+
+def test_an_animation_just_plays(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
+    page = visitor.open(f"{cinema.url}/?open={ids['loop.gif']}")
+    large = dialog(page).locator(".frame img.large")
+    until(lambda: large.evaluate("(img) => img.complete && img.naturalWidth === 320"), "the animation")
+    assert str(large.get_attribute("src")).endswith("/content")
+    calm = visitor.open(f"{cinema.url}/?open={ids['loop.gif']}", still=True)
+    expect(dialog(calm).locator(".frame img.large")).to_have_attribute("src", re.compile("/thumbnail"))
+
+
+def test_films_on_a_small_phone(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
+    page = searched(
+        visitor, cinema, ids[f"still-{RED}.png"], size=(320, 640), touch=True, dark=True, still=True
+    )
+    link(page, "trip.mp4").tap()
+    shown = dialog(page)
+    until(lambda: page.locator("video").evaluate("(v) => v.readyState >= 2"), "the film")
+    assert page.evaluate("document.querySelector('.detail .content').scrollWidth") <= 320
+    shown.get_by_role("button", name=re.compile("^Go to 0:09")).tap()
+    until(lambda: now(page) >= 9, "the moment")
+    picture_of(page, "moments-phone")
