@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import av
@@ -40,14 +40,15 @@ _FORMATS = {
 other files and addresses, and a film must not make us open those."""
 
 _BUFFER = 1 << 18
-_BRISK = 20.0
+_BRISK_RATE, _BRISK_STEP = 20.0, 0.09
 _MOST_PIXELS = 2**31 - 1
 _BROKEN = (FFmpegError, OSError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """What a film shows from `time` to `end`, in seconds from its start. `key`: decoded without others.
+    """What a film shows from `time` to `end`, when the next is shown, in seconds from its start. `key`: it is
+    decoded without others.
 
     Its pixels live as long as it does; a film is read on while few frames are kept.
     """
@@ -59,7 +60,7 @@ class Frame:
     _view: View
 
     def luma(self) -> NDArray[np.uint8]:
-        """The whole upright frame in grey, squashed to a square of `LUMA` pixels a side, 0..255."""
+        """The whole upright frame in grey, squashed to a square of `LUMA_SIDE` pixels a side, 0..255."""
         return self._view.luma(self._raw)
 
     def pixels(self, short_side: int | None = None) -> Pixels:
@@ -99,7 +100,7 @@ class Film:
     ) -> Iterator[Frame]:
         """The frames shown between `start` and `end`, in order of time; with `keys` the key frames only.
 
-        `brisk` leaves out frames on which no other depends, in films that have enough of them. What cannot
+        `brisk` gives eleven a second at most, and leaves others undecoded where it can. What cannot
         be decoded is passed over, and a film that breaks ends there: `problem` then says so, and `seen` how
         far it was read, in seconds.
         """
@@ -108,13 +109,20 @@ class Film:
         with self._opened(keys, brisk) as (container, stream):
             if from_key:
                 container.seek(_stamp(container, start))
+            waiting: Frame | None = None
             for frame in self._timed(container, stream, damage):
-                self.seen = max(self.seen, frame.end)
+                if waiting and brisk and frame.time - waiting.time < _BRISK_STEP:
+                    continue
+                self.seen = frame.time
+                if waiting and frame.time > start:
+                    yield replace(waiting, end=frame.time)
+                waiting = frame
                 if end is not None and frame.time >= end:
                     return
-                if frame.end > start:
-                    yield frame
-            self.problem = damage.sentence(self.seen, promised(container, stream))
+            self.seen = damage.reached
+            self.problem = damage.sentence(promised(container, stream))
+            if waiting and damage.reached > start:
+                yield replace(waiting, end=max(damage.reached, waiting.time))
 
     def _can_seek(self, start: float) -> bool:
         """Whether what is found by seeking begins before `start`; some formats keep no index, and miss it."""
@@ -127,20 +135,21 @@ class Film:
         return first is not None and first.time <= start
 
     def _timed(self, container: Any, stream: Any, damage: _Damage) -> Iterator[Frame]:
-        view, before = View(stream), -1.0
-        begin, usual = (container.start_time or 0) / av.time_base, 1 / (self.facts.fps or 25.0)
+        """The frames with their times; the end of each is still unknown."""
+        view, before, usual = View(stream), -1.0, 1 / (self.facts.fps or 25.0)
+        damage.begin, damage.usual = (container.start_time or 0) / av.time_base, usual
         for raw in _decoded(container, stream, damage):
             try:
                 check_budget((raw.width, raw.height), self._budget)
             except TooManyPixels as error:
                 damage.end = f"there its pictures change their size, and it {error}"
                 return
-            time = before + usual if raw.time is None else max(raw.time - begin, 0.0)
+            time = before + usual if raw.time is None else max(raw.time - damage.begin, 0.0)
             if time <= before:  # stamps that go back, as where two recordings were joined
                 time = before + usual
-            length = float(raw.duration * raw.time_base) if raw.duration and raw.time_base else usual
-            before = damage.at = time
-            yield Frame(time, time + length, raw.key_frame, raw, view)
+            before = time
+            damage.reached = max(damage.reached, time)
+            yield Frame(time, time, raw.key_frame, raw, view)
 
     @contextmanager
     def _opened(self, keys: bool, brisk: bool = False) -> Iterator[tuple[Any, Any]]:
@@ -162,29 +171,38 @@ class Film:
             stream.thread_type = "AUTO"
             if keys:
                 stream.codec_context.skip_frame = "NONKEY"
-            elif brisk and float(stream.average_rate or 0) >= _BRISK:
+            elif brisk and float(stream.average_rate or 0) >= _BRISK_RATE:
                 stream.codec_context.skip_frame = "NONREF"
             yield container, stream
 
 
 @dataclass(slots=True)
 class _Damage:
-    """What went wrong while a film was read. `at`: how far that was, in seconds."""
+    """What went wrong while a film was read. `begin`: the stamp of its start; `usual`: how long a frame is
+    shown that does not say; `reached`: how far it was read. Seconds."""
 
-    at: float = 0.0
+    begin: float = 0.0
+    usual: float = 0.0
+    reached: float = 0.0
     places: int = 0
     first: float = 0.0
     end: str = ""
 
+    def read(self, packet: Any) -> None:
+        if packet.pts is not None:
+            length = float(packet.duration * packet.time_base) if packet.duration else self.usual
+            self.reached = max(self.reached, float(packet.pts * packet.time_base) + length - self.begin)
+
     def note(self) -> None:
         if not self.places:
-            self.first = self.at
+            self.first = self.reached
         self.places += 1
 
-    def sentence(self, seen: float, promised: Promised | None) -> str:
-        if self.end or (promised and seen < promised.least):
+    def sentence(self, promised: Promised | None) -> str:
+        if self.end or (promised and self.reached < promised.least):
             of = f" of {promised.duration:.1f} s" if promised else ""
-            return f"can be read up to {seen:.1f} s{of}: {self.end or 'it is cut off there, or damaged'}"
+            why = self.end or "it is cut off there, or damaged"
+            return f"can be read up to {self.reached:.1f} s{of}: {why}"
         if self.places:
             return f"is damaged in places, the first at {self.first:.1f} s; the rest was read"
         return ""
@@ -215,6 +233,8 @@ def _decoded(container: Any, stream: Any, damage: _Damage) -> Iterator[Any]:
             packet = None
         try:
             frames = stream.codec_context.decode(None) if packet is None else packet.decode()
+            if packet is not None:
+                damage.read(packet)
         except EOFError:  # it was emptied by the last packet
             return
         except _BROKEN:
@@ -226,8 +246,8 @@ def _decoded(container: Any, stream: Any, damage: _Damage) -> Iterator[Any]:
 
 
 def _stamp(container: Any, time: float) -> int:
-    start: int = container.start_time or 0
-    return start + round(time * av.time_base)
+    """In the unit that a container is searched by."""
+    return int(container.start_time or 0) + round(time * 1_000_000)
 
 
 def _text(error: Exception) -> str:

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from findalike.pixels import oriented
+from findalike.tracks import LUMA_SIDE
 from findalike.types import Pixels
-
-LUMA = 32
-"""Pixels of the side of the small grey square of a frame."""
 
 _EXACT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _HIGH_DEFINITION = 720
@@ -32,16 +30,21 @@ class View:
     def __init__(self, stream: Any) -> None:
         self._stretch = _stretch(stream)
         self._grey, self._colour = VideoReformatter(), VideoReformatter()
+        self._seen: tuple[Any, NDArray[np.uint8] | None] = (None, None)
 
     def upright_size(self, raw: Any) -> tuple[int, int]:
         width, height = self._square_size(raw)
         return (height, width) if orientation(raw) > 4 else (width, height)
 
     def luma(self, raw: Any) -> NDArray[np.uint8]:
-        small = self._grey.reformat(
-            raw, width=LUMA, height=LUMA, format="gray", interpolation=Interpolation.AREA, threads=1
-        )
-        return _turned(np.asarray(small.to_ndarray(), np.uint8), orientation(raw))
+        """What several ask of one frame is computed once."""
+        of, known = self._seen
+        if known is None or of is not raw:
+            area = Interpolation.AREA
+            small = self._grey.reformat(raw, LUMA_SIDE, LUMA_SIDE, "gray", interpolation=area, threads=1)
+            known = _turned(np.asarray(small.to_ndarray(), np.uint8), orientation(raw))
+            self._seen = raw, known
+        return known
 
     def pixels(self, raw: Any, short_side: int | None) -> Pixels:
         size = self._square_size(raw)
