@@ -50,6 +50,12 @@ def square(pixels: Pixels, size: int, fraction: float = 0.875) -> Pixels:
     return np.asarray(image)
 
 
+def reduced(pixels: Pixels, short_side: int) -> Pixels:
+    """Means of squares of whole pixels, as large as leave the shorter side at least so long."""
+    factor = min(pixels.shape[:2]) // short_side
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+
+
 def fit(pixels: Pixels, side: int) -> Pixels:
     """The whole picture, its longer side at most `side`, bicubic; never enlarged."""
     height, width = pixels.shape[:2]

@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from findalike import decode, regions, sources
+from findalike import decode, pixels, regions, sources
 from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, derived, encode, short_side
 from findalike.errors import EncoderError, ReadError
 from findalike.ingest.observe import Found
@@ -43,13 +43,15 @@ Outcome = Literal["added", "updated", "encoded", "moved", "unchanged", "skipped"
 @dataclass(slots=True)
 class Done:
     """What became of a job. With a picture, it waits for the rows of `spaces` and the evidence for `banks`;
-    with a thumbnail, it was decoded anew. `probabilities` are those of a classifier, shape (classes,)."""
+    with a thumbnail, it was decoded anew. `small` is the picture without the pixels that only its parts need.
+    `probabilities` are those of a classifier, shape (classes,)."""
 
     job: Job
     outcome: Outcome
     asset: Asset | None = None
     thumbnail: bytes = b""
     picture: Picture | None = None
+    small: Picture | None = None
     spaces: tuple[str, ...] = ()
     banks: tuple[str, ...] = ()
     parts: list[Proposal] = field(default_factory=list)
@@ -116,8 +118,8 @@ class Worker:
         self._plan = plan
         self._identities = identities
         self._finders = finders
-        whole = short_side(encoder.card for encoder in encoders)
-        self._short_side = regions.magnified(finders, whole)
+        self._enough = short_side(e.card for e in encoders if not isinstance(e, PartEncoder))
+        self._short_side = regions.magnified(finders, short_side(encoder.card for encoder in encoders))
 
     def work(self, jobs: Sequence[Job]) -> list[Done]:
         several = [self._guarded(job) for job in jobs]
@@ -126,11 +128,11 @@ class Worker:
         for space in self._encoders:
             self._encode(space, [done for done in several if done.picture and self._wants(done, space)])
         for done in several:
-            if done.picture and done.asset:
+            if done.small and done.asset:
                 done.evidence = self._plan.watchers.look(
-                    done.banks, done.picture, done.asset.metadata, done.probabilities
+                    done.banks, done.small, done.asset.metadata, done.probabilities
                 )
-            done.picture, done.parts = None, []
+            done.picture, done.small, done.parts = None, None, []
         return several
 
     def _divide(self, done: Done) -> None:
@@ -191,7 +193,14 @@ class Worker:
         )
         metadata = {**self._fitting(decoded.metadata), **asset.metadata}
         asset = replace(asset, media=decoded.media, metadata=metadata)
-        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, spaces, banks)
+        small = self._reduced(decoded.picture)
+        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, small, spaces, banks)
+
+    def _reduced(self, picture: Picture) -> Picture:
+        """What is enough for the whole: its vectors are the same whatever parts are looked for."""
+        if self._enough is None:
+            return picture
+        return replace(picture, pixels=pixels.reduced(picture.pixels, self._enough))
 
     def _fitting(self, metadata: Metadata) -> Metadata:
         """What a picture says of itself gives way to a table's column of the same name and another kind."""
@@ -217,10 +226,10 @@ class Worker:
 
     def _fill(self, space: str, waiting: Sequence[Done]) -> None:
         """Give each its row of the whole picture in a space, and those of its parts."""
-        encoder, wholes = self._encoders[space], [done.picture for done in waiting if done.picture]
+        encoder, wholes = self._encoders[space], [done.small for done in waiting if done.small]
         if isinstance(encoder, PartEncoder):
-            for done, whole in zip(waiting, wholes, strict=True):
-                self._fill_parts(encoder, done, whole)
+            for done in waiting:
+                self._fill_parts(encoder, done)
             return
         if isinstance(encoder, Derived) and all(encoder.base.space in done.rows for done in waiting):
             for done in waiting:
@@ -236,15 +245,15 @@ class Worker:
             if space in done.spaces:
                 asset_id = whole.origin.asset_id
                 done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
-                if describes_regions(encoder):
+                if describes_regions(encoder) and done.picture:
                     seen = encoder.card.preprocessing.get("crop", 1.0)
-                    cut = [regions.cut(whole, part, seen) for part in done.parts]
+                    cut = [regions.cut(done.picture, part, seen) for part in done.parts]
                     done.rows[space] += part_rows(encoder, cut)
 
-    def _fill_parts(self, encoder: PartEncoder, done: Done, whole: Picture) -> None:
+    def _fill_parts(self, encoder: PartEncoder, done: Done) -> None:
         """Give it the rows of the parts that an encoder finds, a small picture of each, and the mark that it
         was looked into."""
-        found = encoder.parts(whole)
+        found = encoder.parts(done.picture) if done.picture else []
         done.rows[encoder.card.space] = part_rows(encoder, found)
         shown = {part.origin.key: decode.thumbnail(part, PART_SIDE) for part in found}
         done.attachments |= {**shown, encoder.card.space: b""}
