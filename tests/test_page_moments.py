@@ -13,9 +13,12 @@ import findalike
 from browser import (
     Visitor,
     cell,
+    drop,
     link,
     names,
     picture_of,
+    terms,
+    toast,
     until,
 )
 from filmed import animation, film, indexed
@@ -185,6 +188,37 @@ def test_an_animation_just_plays(visitor: Visitor, cinema: Served, ids: dict[str
     assert str(large.get_attribute("src")).endswith("/content")
     calm = visitor.open(f"{cinema.url}/?open={ids['loop.gif']}", still=True)
     expect(dialog(calm).locator(".frame img.large")).to_have_attribute("src", re.compile("/thumbnail"))
+
+
+def test_a_clip_finds_its_film(visitor: Visitor, cinema: Served, tmp_path: Path) -> None:
+    """Dropped on the page, it is shown as a film, no part of which can be chosen; it stays over a reload."""
+    clip = film(tmp_path / "clip.mp4", [(ROUND, 1), (STRIPE, 2)])
+    page = visitor.open(cinema.url)
+    until(lambda: names(page), "the pictures")
+    drop(page, clip)
+    until(lambda: names(page)[:1] == ["trip.mp4"], lambda: str(names(page)))
+    query = page.locator("#query")
+    expect(query.get_by_text("Query clip")).to_be_visible()
+    until(lambda: query.locator("video").evaluate("(v) => v.readyState >= 1 && v.duration > 2.9"), "the clip")
+    expect(query.get_by_role("application")).to_have_count(0)
+    expect(terms(page)).to_have_count(1)
+    until(lambda: terms(page).locator("img").evaluate("(img) => img.naturalWidth") == 320, "a picture of it")
+    shown = opened(page, "trip.mp4")
+    why = shown.locator("section").filter(has=page.get_by_role("heading", name="Why it was found"))
+    expect(why).to_contain_text("your clip")
+    picture_of(page, "moments-clip")
+    page.keyboard.press("Escape")
+    page.reload()
+    until(lambda: names(page)[:1] == ["trip.mp4"], lambda: str(names(page)))
+    expect(page.locator("#query").get_by_text("Query clip")).to_be_visible()
+
+
+def test_a_clip_that_is_too_large_is_told(visitor: Visitor, cinema: Served, tmp_path: Path) -> None:
+    page = visitor.open(cinema.url)
+    until(lambda: names(page), "the pictures")
+    page.evaluate("import('/static/library.js').then(({library}) => { library.limits.body = 10000; })")
+    drop(page, film(tmp_path / "clip.mp4", [(ROUND, 1), (STRIPE, 2)]))
+    expect(toast(page)).to_contain_text("“clip.mp4” is larger than")
 
 
 def test_films_on_a_small_phone(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:

@@ -16,6 +16,8 @@ from filmed import film
 from findalike.encode import catalog
 from findalike.store.base import Batch
 from findalike.types import Asset, Origin, Row
+from findalike.web.clips import check_clip
+from findalike.web.problems import ProblemError
 from web import Served, drawn, encoded, refused, serving
 
 pytest_plugins = ["web"]
@@ -168,3 +170,15 @@ def test_a_large_film_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
             next(whole.iter_raw(2**16))
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert after - before < 30 * 1024
+
+
+# Clips
+
+
+def test_a_clip_that_lasts_too_long_is_refused(tmp_path: Path, kept: Served) -> None:
+    clip = film(tmp_path / "clip.mp4", [(1, 3)]).read_bytes()
+    check_clip(clip, 3.5, 10**6)
+    check_clip(encoded(drawn(1)), 0.1, 10**6)
+    check_clip(clip[:100], 0.1, 10**6)
+    with pytest.raises(ProblemError, match="lasts 3 s; at most 2 s"):
+        check_clip(clip, 2, 10**6)

@@ -21,11 +21,13 @@ LEAST_TOKEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may ask for. `body` in bytes; `terms` of a query; `hits` of one page; `seconds` for an
-    answer, waiting included, and `stall` for a client that neither sends nor reads; `workers` that search at
-    once (0: one for each core, at least two) and `waiting` requests behind them; `jobs` that wait."""
+    """What one client may ask for. `body` in bytes; `clip`: seconds of a film that is searched with; `terms`
+    of a query; `hits` of one page; `seconds` for an answer, waiting included, and `stall` for a client that
+    neither sends nor reads; `workers` that search at once (0: one for each core, at least two) and `waiting`
+    requests behind them; `jobs` that wait."""
 
     body: int = 64 * 2**20
+    clip: float = 600.0
     terms: int = 32
     hits: int = 1_000
     seconds: float = 30.0

@@ -39,7 +39,7 @@ class TermIn(Asked):
 
     text: Text | None = None
     id: AssetId | None = Field(default=None, description="an asset of the library")
-    image: str | None = Field(default=None, description="a picture file in base64")
+    image: str | None = Field(default=None, description="the file of a picture or a film in base64")
     upload: Line | None = Field(default=None, description="the name of the part of a multipart request")
     url: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
         default=None, description="fetched by the server, where its operator allows it"

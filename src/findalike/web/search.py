@@ -23,6 +23,7 @@ from findalike.present.records import records
 from findalike.query import Term
 from findalike.search import Hits
 from findalike.types import Hit
+from findalike.web.clips import check_clip
 from findalike.web.parts import part_link, seconds, told_part
 from findalike.web.problems import ProblemError
 from findalike.web.responses import described_as, problems, service_of, validated
@@ -213,6 +214,9 @@ class _Terms:
         name = given[0]
         kind = {"text": "text", "id": "asset", "vector": "vector"}.get(name, "image")
         what = self._what(name, getattr(asked, name), place)
+        if isinstance(what, bytes):
+            config, settings = self.service.config, self.service.library.settings
+            check_clip(what, config.limits.clip, settings.pixel_budget)
         weight = 1.0 if asked.weight is None else asked.weight
         box = tuple(asked.box) if asked.box else None
         try:
@@ -226,7 +230,7 @@ class _Terms:
         if name == "upload":
             if not self.parts.get(value):
                 raise ProblemError(
-                    "invalid", f"{place}: the request has no part {value[:80]!r} with a picture"
+                    "invalid", f"{place}: the request has no part {value[:80]!r} with a picture or film"
                 )
             return self.parts[value]
         if name == "id" and not self.service.library.store.get([value]):

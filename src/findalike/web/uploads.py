@@ -1,4 +1,4 @@
-"""Pictures that come by HTTP: kept in one folder by their content, indexed, let go of if unreadable."""
+"""Pictures and films that come by HTTP: kept in one folder by content, indexed, let go of if unreadable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ from findalike.web.service import Service
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
-_SUFFIX = {"image/jpeg": ".jpg", "image/heic": ".heic", "image/heif": ".heif"}
+_SUFFIX = {
+    "image/jpeg": ".jpg",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "video/quicktime": ".mov",
+    "video/x-matroska": ".mkv",
+    "video/x-msvideo": ".avi",
+    "video/x-flv": ".flv",
+    "video/x-ms-wmv": ".wmv",
+    "video/3gpp": ".3gp",
+    "video/mp2t": ".ts",
+    "video/ogg": ".ogv",
+}
 PARTIAL = ".partial"
 _ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
 
@@ -29,7 +41,7 @@ _ODD = re.compile(r"[^\w.() +-]+", re.ASCII)
 @router.post(
     "",
     operation_id="uploadAssets",
-    summary="Upload pictures into the server's folder and index them",
+    summary="Upload pictures and films into the server's folder and index them",
     status_code=201,
     responses={**described_as(Uploaded, 201), **problems(409, 415)},
 )
@@ -44,7 +56,8 @@ def _uploaded(service: Service, folder: Path, several: Sequence[tuple[str, bytes
     """Keep what are pictures, index them, and let go of those that cannot be read."""
     failures, kept, new = [], dict[Path, str](), set[Path]()
     for name, data in several:
-        media = decode.sniff(data[:64])
+        head = data[: decode.HEAD_BYTES]
+        media = decode.sniff(head) or decode.sniff_film(head)
         if media:
             path = _place(folder, name, media, data)
             kept[path] = name
@@ -53,7 +66,11 @@ def _uploaded(service: Service, folder: Path, several: Sequence[tuple[str, bytes
                 new.add(path)
         else:
             failures.append(
-                {"name": name, "stage": "read", "error": "is no picture of a format that is read here"}
+                {
+                    "name": name,
+                    "stage": "read",
+                    "error": "is no picture or film of a format that is read here",
+                }
             )
     store = service.library.store
     if kept:

@@ -3,7 +3,7 @@ import { asset, seen, thumbnail } from "./api.js";
 import { $, button, h } from "./dom.js";
 import { feedbackChips, feedbackList } from "./feedback.js";
 import { icon } from "./icons.js";
-import { pictureUrl } from "./pictures.js";
+import { isClip, pictureUrl } from "./pictures.js";
 import { popover } from "./popover.js";
 import { change, state, watch, withTerm } from "./state.js";
 
@@ -12,7 +12,8 @@ const list = $("#terms");
 /** What a term is called. */
 export function termName(term) {
   if (term.kind === "id") return seen.get(term.value)?.name ?? "picture";
-  return term.kind === "picture" ? "your picture" : term.value;
+  if (term.kind !== "picture") return term.value;
+  return isClip(term.value) ? "your clip" : "your picture";
 }
 
 /** Points an img at a term's picture; puts a sign in its place, and tells so, where there is none to show. */

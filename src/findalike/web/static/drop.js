@@ -1,4 +1,4 @@
-// Pictures that are dropped on the page or pasted into it.
+// Pictures and clips that are dropped on the page or pasted into it.
 import { $, typing } from "./dom.js";
 import { focusBox } from "./box.js";
 import { library } from "./library.js";
@@ -49,7 +49,7 @@ const begin = (terms, add) => (add ? addTerms(terms) : searchWith(terms, "A new 
 
 function paste(event) {
   const { clipboardData: data } = event;
-  const files = [...data.files].filter((file) => file.type.startsWith("image/"));
+  const files = [...data.files].filter((file) => /^(image|video)\//.test(file.type));
   if (files.length) {
     event.preventDefault();
     return takeFiles(files);

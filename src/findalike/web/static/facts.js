@@ -1,7 +1,8 @@
 // What is known of a picture, in words that people use.
 import { seen } from "./api.js";
 import { h } from "./dom.js";
-import { clock } from "./moments.js";
+import { clock, span } from "./moments.js";
+import { isClip } from "./pictures.js";
 import { state } from "./state.js";
 
 const RELATED = 0.3; // the score from which on pictures are related at all
@@ -56,19 +57,25 @@ const texts = () => new Set([state.words.trim(), ...state.terms.filter((term) =>
 export function why(hit) {
   const asked = texts();
   const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked, hit.score));
-  return [...new Set(lines.filter(Boolean))];
+  return [...new Set([aligned(hit), ...lines].filter(Boolean))];
 }
+
+/** Which stretch of the film that was searched with was found where. */
+const aligned = ({ query_span: own, time, end }) => own && `${span(...own)} of the clip is ${span(time, end)} here`;
 
 /** What a reason calls its term: words as they are, a picture by its name. */
 function named(term) {
   const id = /^id:(.+)$/.exec(term)?.[1];
-  return (id && seen.get(id)?.name) || (id ? "the picture" : "your picture");
+  return (id && seen.get(id)?.name) || (id ? "the picture" : yours());
 }
+
+const yours = () => (state.terms.some(({ kind, value }) => kind === "picture" && isClip(value)) ? "your clip" : "your picture");
 
 function sentence({ term, space, similarity, weight }, asked, score) {
   const words = asked.has(term);
   const away = weight < 0;
   if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
+  if (space === "track") return `Its pictures follow one another as those of ${named(term)}`;
   if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
   if (words) return away ? `Pushed away from “${term}”, which it fits less` : `As a whole it fits “${term}”`;
   return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks ${score < RELATED ? "only a little " : ""}like ${named(term)}`;

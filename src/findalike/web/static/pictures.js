@@ -1,16 +1,18 @@
-// Pictures that are searched with: made small in the browser, and kept in it by a hash of their content.
+// Pictures and clips that are searched with: kept in the browser by a hash of their content, pictures made small.
+import { mayBeFilm, posterOf } from "./clips.js";
 import { toast } from "./toast.js";
 
 const SIDE = 1024;
-const KEPT = 60;
+const KEPT = { pictures: 60, films: 3 };
 const here = new Map(); // what IndexedDB holds, or would hold if it were allowed
 
 /** Takes a file in, and gives the hash that stands for it in the address. */
 export async function takeIn(file) {
-  const small = await shrunk(file);
-  const blob = small?.blob ?? file;
+  const film = mayBeFilm(file);
+  const small = await (film ? posterOf(file) : shrunk(file));
+  const blob = film ? file : small?.blob ?? file;
   const picture = { hash: await fingerprint(blob), blob, name: file.name || "picture", width: small?.width ?? null,
-    height: small?.height ?? null, at: Date.now() };
+    height: small?.height ?? null, at: Date.now(), film, poster: film ? small?.blob ?? null : null };
   here.set(picture.hash, picture);
   await put(picture).catch(() => {});
   return picture.hash;
@@ -25,12 +27,23 @@ export async function stored(hash) {
   return here.get(hash);
 }
 
-/** An address of a picture for an img, or null where the browser cannot show it. */
+/** Whether what a hash stands for is known to be a clip. */
+export const isClip = (hash) => Boolean(here.get(hash)?.film);
+
+/** An address of a picture for an img, or null where the browser cannot show it; of a clip that of a picture in it. */
 export async function pictureUrl(hash) {
   const picture = await stored(hash);
   if (!picture || !picture.width) return null;
-  picture.url ??= URL.createObjectURL(picture.blob);
+  picture.url ??= URL.createObjectURL(picture.poster ?? picture.blob);
   return picture.url;
+}
+
+/** An address of a clip for a video. */
+export async function clipUrl(hash) {
+  const clip = await stored(hash);
+  if (!clip) return null;
+  clip.filmUrl ??= URL.createObjectURL(clip.blob);
+  return clip.filmUrl;
 }
 
 /** The file as a JPEG of at most SIDE pixels, upright; null where the browser cannot read it (HEIC, TIFF). */
@@ -73,8 +86,11 @@ let opened = null;
 
 function database() {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("findalike", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("pictures", { keyPath: "hash" }).createIndex("at", "at");
+    const request = indexedDB.open("findalike", 2);
+    request.onupgradeneeded = () => {
+      const missing = Object.keys(KEPT).filter((name) => !request.result.objectStoreNames.contains(name));
+      for (const name of missing) request.result.createObjectStore(name, { keyPath: "hash" }).createIndex("at", "at");
+    };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
@@ -86,24 +102,29 @@ const done = (request) => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
+const held = async (name, mode) => (await database()).transaction(name, mode).objectStore(name);
+
 async function fetchOne(hash) {
-  const found = await done((await database()).transaction("pictures").objectStore("pictures").get(hash));
-  return found && { ...found, blob: new Blob([found.bytes], { type: found.type }) };
+  const found = await done((await held("pictures")).get(hash)) ?? await done((await held("films")).get(hash));
+  if (!found) return undefined;
+  const { bytes, type, poster, ...rest } = found;
+  return { ...rest, blob: new Blob([bytes], { type }), poster: poster && new Blob([poster], { type: "image/jpeg" }) };
 }
 
-async function put({ blob, url, ...rest }) {
-  const bytes = await blob.arrayBuffer(); // not every browser keeps blobs
-  const pictures = (await database()).transaction("pictures", "readwrite").objectStore("pictures");
-  await done(pictures.put({ ...rest, bytes, type: blob.type }));
-  const keys = await done(pictures.index("at").getAllKeys());
-  keys.slice(0, Math.max(0, keys.length - KEPT)).forEach((key) => pictures.delete(key));
+async function put({ blob, url, poster, ...rest }) {
+  const kept = { ...rest, bytes: await blob.arrayBuffer(), type: blob.type, poster: await poster?.arrayBuffer() }; // not every browser keeps blobs
+  const name = rest.film ? "films" : "pictures";
+  const several = await held(name, "readwrite");
+  await done(several.put(kept));
+  const keys = await done(several.index("at").getAllKeys());
+  keys.slice(0, Math.max(0, keys.length - KEPT[name])).forEach((key) => several.delete(key));
 }
 
 const READABLE = /\.(heic|heif|avif|tiff?|jpe?g|png|webp|gif|bmp)$/i;
 
-/** The files that may be pictures; tells where none is one. */
+/** The files that may be pictures or films; tells where none is one. */
 export function picturesAmong(files) {
-  const right = [...files].filter((file) => file.type.startsWith("image/") || READABLE.test(file.name));
-  if (files.length && !right.length) toast(`“${files[0].name}” is not a picture.`);
+  const right = [...files].filter((file) => file.type.startsWith("image/") || READABLE.test(file.name) || mayBeFilm(file));
+  if (files.length && !right.length) toast(`“${files[0].name}” is not a picture or a film.`);
   return right;
 }

@@ -1,10 +1,11 @@
 // The picture that is searched with, large enough to choose a part of it or a thing in it.
-import { named, seen } from "./api.js";
+import { assetPath, named, seen, thumbnail } from "./api.js";
 import { showTerm, termName } from "./chips.js";
+import { isFilm } from "./moments.js";
 import { crop } from "./crop.js";
 import { $, button, fill, h, set, throttled } from "./dom.js";
 import { lookSliders } from "./look.js";
-import { stored } from "./pictures.js";
+import { clipUrl, isClip, pictureUrl, stored } from "./pictures.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
 const panel = $("#query");
@@ -37,11 +38,13 @@ function build(indexes) {
   if (!indexes.length) return;
   const index = indexes[chosen];
   const term = state.terms[index];
+  if (films(term)) return clip(term, indexes);
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
-  showTerm(img, term, 800).then((there) => { if (!there) unseen(index, term); });
+  const known = () => img.isConnected && films(term) && build(indexes); // of a link it shows only now
+  showTerm(img, term, 800).then((there) => (there ? known() : unseen(index, term)));
   if (term.kind === "id") {
     img.addEventListener("error", () => { panel.hidden = true; }); // it is gone, which the answer tells
-    named(term.value, (name) => { img.alt = `Searched with: ${name}`; });
+    named(term.value, (name) => { img.alt = `Searched with: ${name}`; known(); });
   }
   cropper = crop(img, term.box, (box, done) => {
     const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
@@ -60,10 +63,27 @@ function build(indexes) {
     lookSliders());
 }
 
+const films = ({ kind, value }) => (kind === "id" ? isFilm(seen.get(value)) : isClip(value));
+
+/** The film that is searched with. All of it counts: no part of its pictures can be chosen. */
+function clip(term, indexes) {
+  const video = h("video", { controls: true, playsinline: true, preload: "metadata", "aria-label": `Searched with: ${termName(term)}` });
+  video.muted = true;
+  const own = term.kind === "id";
+  const poster = own ? thumbnail({ id: term.value }) : pictureUrl(term.value);
+  Promise.all([own ? assetPath(term.value, "/content") : clipUrl(term.value), poster]).then(([source, picture]) => {
+    if (picture) video.poster = picture;
+    if (source) video.src = source;
+  });
+  fill(panel, h("summary", {}, "Query clip"), several(indexes), h("div", { class: "crop-place" }, video),
+    h("p", { class: "tip" }, "Films that show the same come first, then what looks like it."), lookSliders());
+}
+
 /** In the place of a picture that this browser cannot show, or does not have. */
 async function unseen(index, term) {
   panel.hidden = !await stored(term.value);
   cropper = null;
+  if (films(term)) return clip(term, pictures());
   fill(panel, h("summary", {}, "Query picture"),
     h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term),
     lookSliders());

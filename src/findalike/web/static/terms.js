@@ -1,5 +1,6 @@
 // Ways in which a search is begun or added to.
 import { count } from "./dom.js";
+import { mayBeFilm } from "./clips.js";
 import { library } from "./library.js";
 import { picturesAmong, takeIn } from "./pictures.js";
 import { NEW_SEARCH, change, newTerm, ranks, state } from "./state.js";
@@ -28,10 +29,14 @@ export function addTerms(terms) {
 
 /** Searches with picture files, or adds them to the search. */
 export async function takeFiles(files, { add = false } = {}) {
-  const right = picturesAmong(files).slice(0, AT_ONCE);
+  const most = library.limits.body * 0.9; // a clip is sent as it is, a picture is made small
+  const large = (file) => mayBeFilm(file) && file.size > most;
+  const right = picturesAmong(files).filter((file) => !large(file)).slice(0, AT_ONCE);
+  const left = [...files].find(large);
+  if (left) toast(`“${left.name}” is larger than ${Math.floor(most / 1e6) || 1} MB: cut out the part that counts.`);
   if (!right.length) return;
   const terms = [];
   for (const file of right) terms.push(newTerm("picture", await takeIn(file)));
   if (add) addTerms(terms);
-  else searchWith(terms, right.length > 1 ? "Searching with these pictures" : "Searching with this picture");
+  else searchWith(terms, right.length > 1 ? "Searching with these pictures" : `Searching with this ${mayBeFilm(right[0]) ? "clip" : "picture"}`);
 }

@@ -1,4 +1,4 @@
-// Pictures that are sent to the library.
+// Pictures and films that are sent to the library.
 import { call } from "./api.js";
 import { button, count, h } from "./dom.js";
 import { library, loadLibrary } from "./library.js";
@@ -13,11 +13,11 @@ export function uploadPart() {
   if (!library.can.upload) return [];
   const state = h("span", { class: "upload-state tip", role: "status" });
   const tell = (text) => { state.textContent = text; };
-  const field = h("input", { type: "file", multiple: true, hidden: true, accept: "image/*,.heic,.heif,.avif,.tif,.tiff", "aria-label": "Pictures to add", tabIndex: -1 });
+  const field = h("input", { type: "file", multiple: true, hidden: true, accept: "image/*,video/*,.heic,.heif,.avif,.tif,.tiff", "aria-label": "Pictures to add", tabIndex: -1 });
   field.addEventListener("change", () => {
     const chosen = [...field.files];
     const files = picturesAmong(chosen);
-    const left = chosen.filter((file) => !files.includes(file)).map(({ name }) => `${name}: is no picture`);
+    const left = chosen.filter((file) => !files.includes(file)).map(({ name }) => `${name}: is no picture or film`);
     const most = library.limits.body * 0.9;
     const large = files.filter(({ size }) => size > most).map(({ name }) => `${name}: is larger than ${Math.floor(most / 1e6) || 1} MB`);
     field.value = "";
