@@ -1468,3 +1468,91 @@ def test_an_empty_space_of_any_metric_answers(store: Store, card: Card) -> None:
     assert list(store.nearest(card.space, some_of(card, 2, 3)[1], 5)) == []
     with pytest.raises(LibraryMismatch, match="shape"):
         store.nearest(card.space, np.ones(card.dim + 1, np.float32), 5)
+
+
+# --- removal of parts, and what is left of it
+
+
+def test_rows_are_removed_by_id_and_their_assets_stay(store: Store) -> None:
+    first, second = asset(1), asset(2)
+    store.write(batch([first, second]))
+    parts = vectors(4, seed=7)
+    store.write(Batch(rows={SPACE: [row(first, v, part) for part, v in enumerate(parts)]}))
+    assert store.row_ids(SPACE) == {f"{first.id}#{part}" for part in range(4)} | {f"{second.id}#0"}
+    assert {r.id: r.vector.tolist() for r in store.each_row(SPACE) if r.asset_id == first.id} == {
+        f"{first.id}#{part}": vector.tolist() for part, vector in enumerate(parts)
+    }
+    gone = [f"{first.id}#1", f"{first.id}#3", "nobody#0", f"{first.id}#1"]
+    assert store.remove_rows(SPACE, gone) == 2
+    assert store.row_ids(SPACE) == {f"{first.id}#0", f"{first.id}#2", f"{second.id}#0"}
+    assert_nearest(store, parts[1], 5, {first.id, second.id})
+    assert store.count() == 2
+    assert store.remove_rows(SPACE, []) == 0
+    with pytest.raises(LibraryMismatch):
+        store.remove_rows("nothing@1-float32", ["x"])
+
+
+def test_rows_of_assets_that_never_came_do_not_count(store: Store) -> None:
+    store.write(batch([asset(1)]))
+    store.write(Batch(rows={SPACE: [row(asset(5), vectors(1)[0])]}))
+    assert store.row_ids(SPACE) == {"asset00001#0"}
+    assert [r.id for r in store.each_row(SPACE)] == ["asset00001#0"]
+
+
+def test_a_space_is_forgotten_and_may_come_again(store: Store) -> None:
+    other = replace(CARD, name="other", dim=4)
+    store.add_card(other)
+    store.write(batch([asset(1)]))
+    store.write(Batch(rows={other.space: [row(asset(1), vectors(1, dim=4)[0])]}))
+    store.remove_space(other.space)
+    store.remove_space(other.space)
+    assert set(store.cards()) == {SPACE}
+    assert set(store.status()) == {SPACE}
+    with pytest.raises(LibraryMismatch):
+        store.rows(other.space, ["asset00001"])
+    store.add_card(replace(other, dim=6))
+    assert store.row_ids(other.space) == set()
+    assert store.row_ids(SPACE) == {"asset00001#0"}
+
+
+def test_attachments_are_removed_by_asset_and_name(store: Store) -> None:
+    store.write(batch([asset(1), asset(2)]))
+    assert list(store.attachment_names()) == []
+    assert store.remove_attachments({"asset00001": ["a"]}) == 0
+    store.write(Batch(attachments={i: {"a": b"1", "b": b"2"} for i in ("asset00001", "asset00002")}))
+    names = {"asset00001": ["a", "a", "nothing"], "asset00002": [], "nobody": ["a"]}
+    assert store.remove_attachments(names) == 1
+    assert set(store.attachment_names()) == {("asset00001", "b"), ("asset00002", "a"), ("asset00002", "b")}
+    assert store.attachments("asset00001") == {"b": b"2"}
+
+
+def test_nothing_is_left_of_what_was_removed(store: Store, tmp_path: Path) -> None:
+    """On the drive neither, where it was before."""
+    several = [replace(asset(n), tags=("zorbling", "kept") if n == 3 else ("kept",)) for n in range(40)]
+    store.write(batch(several))
+    crops = {a.id: {"face": bytes(vectors(1, seed=n).tobytes() * 9)} for n, a in enumerate(several)}
+    store.write(Batch(attachments=crops))
+    (gone,) = (r for r in store.each_row(SPACE) if r.asset_id == "asset00003")
+    kept = next(r for r in store.each_row(SPACE) if r.asset_id == "asset00004")
+    needles = [gone.vector.tobytes(), crops["asset00003"]["face"], b"zorbling"]
+    on_disk = any(tmp_path.rglob("*.lance"))
+    assert all(any(needle in data for _, data in store.contents()) for needle in needles)
+    assert all(lies_in(tmp_path, needle) for needle in needles) == on_disk
+    store.add_bank(BANK)
+    store.put_evidence("things", {}, {"asset00003": ["kept"]})
+    store.remove_rows(SPACE, [gone.id])
+    store.remove_attachments({"asset00003": ["face"]})
+    store.purge()
+    assert not any(needle in data for _, data in store.contents() for needle in needles)
+    assert not any(lies_in(tmp_path, needle) for needle in needles)
+    assert any(kept.vector.tobytes() in data for _, data in store.contents())
+    assert lies_in(tmp_path, kept.vector.tobytes()) == on_disk
+    assert store.row_ids(SPACE) == {f"{a.id}#0" for a in several} - {gone.id}
+    assert_nearest(store, gone.vector, 5, {a.id for a in several})
+    assert [f.asset.id for f in store.full_text("img7", 1)] == ["asset00007"]
+    assert store.facets("tag") == [("kept", 40)]
+    assert store.full_text("zorbling", 1) == []
+
+
+def lies_in(folder: Path, needle: bytes) -> bool:
+    return any(needle in path.read_bytes() for path in folder.rglob("*") if path.is_file())

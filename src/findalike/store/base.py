@@ -184,6 +184,41 @@ class Store(Protocol):
 
     def rows(self, space: str, asset_ids: Iterable[str]) -> Sequence[Row]: ...
 
+    def row_ids(self, space: str) -> set[str]:
+        """The ids of all rows of a space whose asset is there."""
+        ...
+
+    def each_row(self, space: str) -> Iterator[Row]:
+        """All rows of a space whose asset is there, in no particular order."""
+        ...
+
+    def remove_rows(self, space: str, row_ids: Iterable[str]) -> int:
+        """Remove these rows of a space; returns how many were there. Their assets stay."""
+        ...
+
+    def remove_space(self, space: str) -> None:
+        """Forget a space: its card and all its rows; one that is not there changes nothing."""
+        ...
+
+    def attachment_names(self) -> Iterator[tuple[str, str]]:
+        """The asset id and the name of every attachment."""
+        ...
+
+    def remove_attachments(self, names: Mapping[str, Iterable[str]]) -> int:
+        """Remove attachments, by asset id and name; returns how many were there."""
+        ...
+
+    def purge(self, progress: Progress = lambda _: None) -> None:
+        """Have nothing left of what was removed or replaced: no old version of a table, no row that is only
+        marked as deleted, no index or list of words that still tells of it. Other processes that read the
+        library meanwhile may have to ask again."""
+        ...
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """All that is kept, as plain bytes with where they lie: every column of every version of every
+        table, without compression. For proofs that something is gone."""
+        ...
+
     def sample(self, space: str, most: int) -> Vectors:
         """Up to `most` vectors, spread evenly over the rows of a space: shape (n, dim)."""
         ...

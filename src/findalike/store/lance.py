@@ -23,6 +23,7 @@ from findalike.store import (
     columns,
     lance_index,
     lance_layout,
+    lance_purge,
     lance_records,
     lance_tables,
     lance_text,
@@ -85,6 +86,16 @@ class LanceStore(LanceReader):
     def remove_bank(self, name: str) -> None:
         with self._writing():
             self._banks.remove(name)
+
+    def remove_space(self, space: str) -> None:
+        """The rows go first: a table that a killed removal leaves is empty, and is dropped later."""
+        if space not in self.cards():
+            return
+        with self._writing():
+            table = self._rows_of(space)
+            table.delete("true")
+            manifest.write(self._path, {s: card for s, card in self.cards().items() if s != space})
+            self._tables.drop(table.name)
 
     def put_evidence(
         self, bank: str, evidence: Mapping[str, Evidence], tags: Mapping[str, Sequence[str]]
@@ -164,6 +175,16 @@ class LanceStore(LanceReader):
             self._journal.note([])
         return removed
 
+    def remove_rows(self, space: str, row_ids: Iterable[str]) -> int:
+        with self._writing():
+            before = self._rows_of(space).count_rows()
+            lance_tables.delete(self._rows_of(space), "row_id", sorted(set(row_ids)))
+            return int(before - self._rows_of(space).count_rows())
+
+    def remove_attachments(self, names: Mapping[str, Iterable[str]]) -> int:
+        with self._writing():
+            return self._attachments.drop_named(names)
+
     def clear_failures(self, uris: Iterable[str]) -> None:
         with self._writing():
             lance_tables.delete(self._latest("failures"), "uri", uris)
@@ -195,6 +216,20 @@ class LanceStore(LanceReader):
                 table = self._rows_of(space)
                 lance_index.compact(table, space, progress)
                 lance_index.refresh(table, card, progress)
+
+    def purge(self, progress: Progress = lambda _: None) -> None:
+        with self._writing():
+            self._settle()
+            self._banks.drop_strays()
+            lance_purge.drop_spaces(self._tables, self.cards())
+            lance_purge.drop_words(self._tables)
+            self._words = lance_text.Vocabulary()
+            for name in self._tables.names():
+                lance_purge.purge(self._tables, name, progress)
+            lance_text.make_index(self._latest("assets"))
+            for name in self._tables.names():
+                lance_purge.forget_versions(self._latest(name))
+        self.optimize(progress)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

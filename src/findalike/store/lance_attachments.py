@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from findalike.store import lance_records, lance_tables
@@ -10,6 +10,7 @@ from findalike.store.lance_filter import ids_sql
 from findalike.store.lance_snapshot import Tables
 
 TABLE = "attachments"
+_TOGETHER = 100  # assets in one condition that names the attachments of each
 
 
 class LanceAttachments:
@@ -53,6 +54,22 @@ class LanceAttachments:
             self.table().add(data)
         else:
             lance_tables.upsert(self.table(), data, ["asset_id", "name"])
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The asset id and the name of each."""
+        for batch in lance_tables.scan(self.table(), ["asset_id", "name"]) if self.there() else ():
+            yield from zip(*(batch.column(n).to_pylist() for n in ("asset_id", "name")), strict=True)
+
+    def drop_named(self, names: Mapping[str, Iterable[str]]) -> int:
+        """Drop those of these assets and names; how many there were."""
+        if not self.there():
+            return 0
+        before = self.table().count_rows()
+        wanted = {asset_id: list(several) for asset_id, several in names.items()}
+        for some in lance_tables.chunks([asset_id for asset_id in wanted if wanted[asset_id]], _TOGETHER):
+            both = (f"({ids_sql('asset_id', [i])} AND {ids_sql('name', wanted[i])})" for i in some)
+            self.table().delete(" OR ".join(both))
+        return int(before - self.table().count_rows())
 
     def drop(self, asset_ids: Iterable[str]) -> None:
         if self.there():

@@ -18,6 +18,7 @@ from findalike.store import (
     columns,
     full_text,
     lance_index,
+    lance_purge,
     lance_records,
     lance_tables,
     lance_text,
@@ -168,6 +169,25 @@ class LanceReader:
         with self._guarded():
             rows = self._space(space)
             return lance_records.to_rows(rows.select_ids(lance_records.ROW_COLUMNS, list(asset_ids)))
+
+    def row_ids(self, space: str) -> set[str]:
+        with self._guarded():
+            found = lance_tables.select(self._rows_of(space), ["row_id"], self._without_orphans(None))
+            return set(found.column("row_id").to_pylist())
+
+    def each_row(self, space: str) -> Iterator[Row]:
+        with self._guarded():
+            table, names = self._rows_of(space), lance_records.ROW_COLUMNS
+            for batch in lance_tables.scan(table, names, self._without_orphans(None)):
+                yield from lance_records.to_rows(pa.Table.from_batches([batch]))
+
+    def attachment_names(self) -> Iterator[tuple[str, str]]:
+        with self._guarded():
+            yield from self._attachments.names()
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        with self._guarded():
+            yield from lance_purge.contents(self._tables)
 
     def sample(self, space: str, most: int) -> Vectors:
         with self._guarded():

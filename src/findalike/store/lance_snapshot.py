@@ -54,6 +54,24 @@ class Tables:
         self._open.pop(name, None)
         self._database.drop_table(name)
 
+    def folder(self, name: str) -> Path:
+        """Where the files of a table lie."""
+        return self._library / f"{name}.lance"
+
+    def rewrite(self, name: str) -> None:
+        """Write a table again in one commit, with the rows that are there and no index."""
+        table = self.latest(name)
+        schema = table.schema
+        records = pa.RecordBatchReader.from_batches(schema, lance_tables.scan(table, schema.names))
+        self._database.create_table(name, data=records, mode="overwrite")
+        self._open.pop(name, None)
+
+    def at(self, name: str, version: int) -> Any:
+        """A table at a version of its own."""
+        table = self._database.open_table(name)
+        table.checkout(version)
+        return table
+
     def latest(self, name: str) -> Any:
         """A table at its latest version."""
         return self.snapshot(name).table
@@ -62,7 +80,7 @@ class Tables:
         """A table at its latest version, with what is known of it. Each version is a file in one folder:
         while the folder is as it was, LanceDB, which takes 0.4 ms, is not asked for another."""
         seen, known = self._open.get(name, (_UNSEEN, None))
-        stamp = _stamp(self._library / f"{name}.lance" / "_versions")
+        stamp = _stamp(self.folder(name) / "_versions")
         if known and stamp == seen != _UNSEEN:
             return known
         if known:

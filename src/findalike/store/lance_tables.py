@@ -100,10 +100,10 @@ def delete(table: Any, column: str, ids: Iterable[str]) -> None:
         table.delete(ids_sql(column, some))
 
 
-def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+def chunks(ids: Iterable[str], size: int = _CHUNK) -> Iterator[list[str]]:
     several = list(ids)
-    for start in range(0, len(several), _CHUNK):
-        yield several[start : start + _CHUNK]
+    for start in range(0, len(several), size):
+        yield several[start : start + size]
 
 
 def add_columns(table: Any, fields: Sequence[pa.Field]) -> None:

@@ -195,6 +195,46 @@ class MemoryStore:
         ids = set(asset_ids)
         return [row for row in self._rows[space].values() if row.asset_id in ids]
 
+    def row_ids(self, space: str) -> set[str]:
+        return {row.id for row in self.each_row(space)}
+
+    def each_row(self, space: str) -> Iterator[Row]:
+        card_of(self._cards, space)
+        return iter([row for row in self._rows[space].values() if row.asset_id in self._assets])
+
+    def remove_rows(self, space: str, row_ids: Iterable[str]) -> int:
+        card_of(self._cards, space)
+        self._changed()
+        return sum(self._rows[space].pop(row_id, None) is not None for row_id in set(row_ids))
+
+    def remove_space(self, space: str) -> None:
+        for by_space in (self._cards, self._rows, self._keys):
+            by_space.pop(space, None)
+        self._changed()
+
+    def attachment_names(self) -> Iterator[tuple[str, str]]:
+        return iter([(i, name) for i, several in self._attachments.items() for name in several])
+
+    def remove_attachments(self, names: Mapping[str, Iterable[str]]) -> int:
+        there = [
+            (self._attachments.get(i, {}), name) for i, several in names.items() for name in set(several)
+        ]
+        return sum(of.pop(name, None) is not None for of, name in there)
+
+    def purge(self, progress: Progress = lambda _: None) -> None:
+        """Nothing to do: what is removed is gone."""
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        for space, rows in self._rows.items():
+            for row in rows.values():
+                yield space, row.id.encode() + row.vector.tobytes()
+        for i, several in self._attachments.items():
+            for name, data in several.items():
+                yield "attachments", f"{i}:{name}".encode() + data
+        yield from ((i, data) for i, data in self._thumbnails.items())
+        for kept in (self._assets, self._failures, self._banks):
+            yield from (("values", repr(each).encode()) for each in kept.values())
+
     def sample(self, space: str, most: int) -> Vectors:
         card = card_of(self._cards, space)
         vectors = [row.vector for row in self._rows[space].values()]
