@@ -36,6 +36,7 @@ os.environ |= {
 }
 
 import findalike  # noqa: E402  (its settings are read once, so the variables come first)
+import warm  # noqa: E402
 
 PROGRAM = Path(sys.executable).with_name("findalike")
 PHOTOGRAPHS = ("astronaut", "brick", "cell", "chelsea", "coffee", "coins", "grass", "moon", "page", "text")
@@ -129,8 +130,12 @@ def cli() -> Cli:
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         command = [str(PROGRAM), *map(os.fspath, map(_word, args))]
+        command += ["--library", str(library)] if library else []
+        if options is None and warm.possible(environment):
+            whole = os.environ | environment
+            return warm.run(command, stdin=stdin, environment=whole, cwd=cwd, timeout=120)
         return subprocess.run(
-            [*command, "--library", str(library)] if library else command,
+            command,
             input=stdin,
             capture_output=True,
             encoding="utf-8",
