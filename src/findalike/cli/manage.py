@@ -183,6 +183,7 @@ def encoders(as_json: bool) -> None:
 FAMILIES = {
     "bow": "bow:NAME, after findalike learn-vocabulary",
     "clip": "clip:FOLDER or clip:OWNER/NAME",
+    "faces": "faces:onnx:FILE, with findalike[faces]",
     "onnx": "onnx:FILE, onnx:FOLDER or onnx:OWNER/NAME",
     "vlad": "vlad:NAME, after findalike learn-vocabulary",
     "whitened": "whitened:NAME, after findalike learn-whitening",

@@ -14,6 +14,7 @@ from PIL import Image
 from findalike.errors import EncoderError
 from findalike.types import Picture, Pixels
 
+DEFAULTS = "ImageNet defaults"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KEPT = 0.875
 """The share of the short side that a centre crop keeps where nothing says otherwise, 224 of 256; and what
@@ -39,7 +40,7 @@ class Recipe:
     layout: str = "NCHW"
     channels: str = "rgb"
     dtype: str = "float32"
-    based_on: str = "ImageNet defaults"
+    based_on: str = DEFAULTS
 
     @property
     def side(self) -> int:

@@ -45,6 +45,8 @@ def parse(text: str) -> Reference:
     Raises UsageError for one that names nothing, or has an option without a value.
     """
     family, _, rest = text.partition(":")
+    if rest.startswith("onnx:"):  # a family of such models for something, such as faces:onnx:FILE
+        family, rest = f"{family}:onnx", rest.removeprefix("onnx:")
     if not rest:
         raise UsageError(f"{text} names no model: give its path, such as {family}:PATH")
     whole = Reference(family, rest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
@@ -13,19 +13,44 @@ from findalike.types import Pixels
 
 Points = NDArray[np.float32]
 
-DLIB_SIDE = 150
-DLIB: Sequence[tuple[float, float]] = ((47, 46.3), (103, 46.3), (75, 78.3), (50.5, 105), (99.5, 105))
-"""Where the eyes, the nose and the corners of the mouth lie in the square of 150 pixels of dlib's network."""
 
-ARCFACE_SIDE = 112
-ARCFACE: Sequence[tuple[float, float]] = (
-    (38.2946, 51.6963),
-    (73.5318, 51.5014),
-    (56.0252, 71.7366),
-    (41.5493, 92.3655),
-    (70.7299, 92.2041),
-)
-"""The same for the square of 112 pixels that most networks for faces are trained on (Deng et al. 2019)."""
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A square of `side` pixels, and where in it the eyes, the nose and the corners of the mouth are to lie,
+    x and y, in the order of `Faces.landmarks`."""
+
+    side: int
+    places: tuple[tuple[float, float], ...]
+
+    def of(self, pixels: Pixels, landmarks: Points) -> Pixels:
+        """The square in which landmarks, shape (5, 2), lie nearest to their places that can be had by moving,
+        turning and scaling. What is outside of the picture is black."""
+        cv2 = opencv()
+        move = similarity(landmarks, np.array(self.places, np.float32))
+        left, top, right, bottom = _reach(move, self.side, pixels)
+        part = pixels[top:bottom, left:right]
+        coarser = int(1 / np.hypot(*move[0, :2]))
+        if coarser > 1:  # else only some of the pixels would count
+            size = max(1, part.shape[1] // coarser), max(1, part.shape[0] // coarser)
+            part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        turn = move[:, :2] * [(right - left) / part.shape[1], (bottom - top) / part.shape[0]]
+        shift = move[:, :2] @ [left, top] + move[:, 2] + turn @ [0.5, 0.5] - 0.5  # of centres, not of corners
+        matrix = np.column_stack([turn, shift])
+        found: Pixels = cv2.warpAffine(part, matrix, (self.side, self.side), flags=cv2.INTER_LINEAR)
+        return found
+
+    def scaled(self, side: int) -> Cut:
+        """The same in a square of another size."""
+        unit = side / self.side
+        return Cut(side, tuple((x * unit, y * unit) for x, y in self.places))
+
+
+DLIB = Cut(150, ((47, 46.3), (103, 46.3), (75, 78.3), (50.5, 105), (99.5, 105)))
+"""Of dlib's network: where MTCNN's landmarks lie in the squares that dlib's own landmarks give, measured on
+everyday photographs."""
+
+ARCFACE = Cut(112, ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)))
+"""Of most other networks for faces, as of Deng et al. (2019)."""
 
 
 def opencv() -> ModuleType:
@@ -33,24 +58,6 @@ def opencv() -> ModuleType:
     cv2 = plugins.on_use("cv2")
     cv2.setNumThreads(1)
     return cv2
-
-
-def cut(pixels: Pixels, landmarks: Points, places: Points, side: int) -> Pixels:
-    """The square of `side` pixels in which landmarks, shape (n, 2), lie nearest to `places`, shape (n, 2),
-    that can be had by moving, turning and scaling. What is outside of the picture is black."""
-    cv2 = opencv()
-    move = similarity(landmarks, places)
-    left, top, right, bottom = _reach(move, side, pixels)
-    part = pixels[top:bottom, left:right]
-    coarser = max(1, int(1 / np.hypot(*move[0, :2])))
-    if coarser > 1:  # else only some of the pixels would count
-        size = max(1, part.shape[1] // coarser), max(1, part.shape[0] // coarser)
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    unit = np.array([(right - left) / part.shape[1], (bottom - top) / part.shape[0]])
-    turn = move[:, :2] * unit
-    shift = move[:, :2] @ [left, top] + move[:, 2] + turn @ [0.5, 0.5] - 0.5  # of centres, not of corners
-    found: Pixels = cv2.warpAffine(part, np.column_stack([turn, shift]), (side, side), flags=cv2.INTER_LINEAR)
-    return found
 
 
 def similarity(points: Points, places: Points) -> NDArray[np.float64]:

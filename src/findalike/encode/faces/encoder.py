@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from findalike import plugins, runtime
 from findalike.encode.base import Entry
 from findalike.encode.catalog import FACES, calibrated
 from findalike.encode.faces import arrays, chips, network
+from findalike.encode.faces.chips import Cut
 from findalike.encode.faces.detector import Detector, Faces
 from findalike.settings import Settings
-from findalike.types import Card, Picture, Pixels, Vectors
+from findalike.types import Card, Picture, Vectors
 
 PART = "face"
 GRAPH_REVISION = 2
@@ -44,18 +45,15 @@ DIGESTS = {
     _DESCRIPTOR: "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
 }
 
+HOW = {"side": round(SIDE * 0.875), "mirrored": True, "adapted": False}
+"""What the cards of all descriptors of faces say."""
+
 CARD = calibrated(
     Card(
         name=FACES,
         revision="1",
         dim=128,
-        preprocessing={
-            "side": round(SIDE * 0.875),
-            "files": DIGESTS,
-            "chip": chips.DLIB_SIDE,
-            "mirrored": True,
-            "adapted": False,
-        },
+        preprocessing={**HOW, "files": DIGESTS, "chip": chips.DLIB.side},
         licence="MIT (MTCNN), CC0-1.0 (descriptor)",
         source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
         "residual network for faces (King 2017)",
@@ -66,11 +64,15 @@ CARD = calibrated(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceEncoder:
-    """Faces that a detector finds, as squares of pixels, and their descriptors."""
+    """Faces that a detector finds, cut out as a descriptor wants them, and what that says of them.
+
+    `describe` takes pictures of such cuts, and gives shape (n, card.dim).
+    """
 
     card: Card
     detector: Detector
-    descriptor: Any
+    cut: Cut
+    describe: Callable[[Sequence[Picture]], Vectors]
 
     def find(self, picture: Picture) -> Faces:
         """The faces of a picture, in its pixels."""
@@ -79,7 +81,7 @@ class FaceEncoder:
     def parts(self, picture: Picture) -> list[Picture]:
         """The faces of a picture, the surest first: turned upright, each with its box and, as label, the
         probability that it is one."""
-        return parts(picture, self.find(picture), np.array(chips.DLIB, np.float32), chips.DLIB_SIDE)
+        return parts(picture, self.find(picture), self.cut)
 
     def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
         """The mean of the descriptors of each face and of its mirror image. Of a picture that is no part of
@@ -88,14 +90,10 @@ class FaceEncoder:
         rows = np.zeros((len(pictures), self.card.dim), np.float32)
         for start in range(0, len(shown), _AT_ONCE):
             places = list(shown)[start : start + _AT_ONCE]
-            rows[places] = self._described(np.stack([shown[place].pixels for place in places]))
+            faces = [shown[place] for place in places]
+            mirrored = [replace(face, pixels=face.pixels[:, ::-1]) for face in faces]
+            rows[places] = (self.describe(faces) + self.describe(mirrored)) / 2
         return rows
-
-    def _described(self, faces: Pixels) -> Vectors:
-        both = np.concatenate([faces, faces[:, :, ::-1]])
-        (found,) = self.descriptor.run(["descriptors"], {"pixels": both})
-        mean: Vectors = (found[: len(faces)] + found[len(faces) :]) / 2
-        return mean
 
     def _face(self, picture: Picture) -> Picture | None:
         if picture.origin.part == PART:
@@ -103,7 +101,7 @@ class FaceEncoder:
         return max(self.parts(picture), key=lambda each: each.width * each.height, default=None)
 
 
-def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> list[Picture]:
+def parts(picture: Picture, found: Faces, cut: Cut) -> list[Picture]:
     """Each face as a picture of its own, whose size is that of its box in the original."""
     height, width = picture.pixels.shape[:2]
     boxes = (found.boxes / [width, height, width, height]).clip(0, 1)
@@ -114,13 +112,19 @@ def parts(picture: Picture, found: Faces, places: chips.Points, side: int) -> li
             continue
         origin = replace(picture.origin, part=PART, box=(left, top, right, bottom), label=f"{chance:.2f}")
         size = round(picture.width * (right - left)), round(picture.height * (bottom - top))
-        several.append(Picture(chips.cut(picture.pixels, landmarks, places, side), origin, *size))
+        several.append(Picture(cut.of(picture.pixels, landmarks), origin, *size))
     return several
 
 
 def load(card: Card, settings: Settings) -> FaceEncoder:
     """The encoder, its graphs built into the cache on first use. Raises EncoderError, ExtraMissing."""
-    return FaceEncoder(card, detector(settings), _session(_DESCRIPTOR, settings))
+    session = _session(_DESCRIPTOR, settings)
+
+    def describe(faces: Sequence[Picture]) -> Vectors:
+        (found,) = session.run(["descriptors"], {"pixels": np.stack([face.pixels for face in faces])})
+        return np.asarray(found, np.float32)
+
+    return FaceEncoder(card, detector(settings), chips.DLIB, describe)
 
 
 def detector(settings: Settings) -> Detector:
