@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 
 from findalike import query as asking
 from findalike import sources
-from findalike.errors import LibraryMissing, QueryError
+from findalike.errors import LibraryMissing, QueryError, ReadError
 from findalike.query import FACTS, MAX_K
 from findalike.store.columns import INTEGERS
-from findalike.types import Value
+from findalike.types import Asset, Value
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, Id, described_as, problems, service_of
 from findalike.web.schema import (
@@ -26,7 +26,7 @@ from findalike.web.schema import (
     Text,
 )
 from findalike.web.search import EVERYTHING
-from findalike.web.service import Service
+from findalike.web.service import Service, is_film
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
@@ -117,8 +117,18 @@ async def remove_asset(request: Request, asset_id: Id) -> Response:
 
 def _detail(service: Service, asset_id: str) -> dict[str, Any]:
     asset = service.asset(asset_id)
-    more = {"shown": shown(service, asset_id), "available": sources.exists(asset.uri)}
+    more = {"shown": _shown_of(service, asset), "available": sources.exists(asset.uri)}
     return {**service.described([asset])[0], **more}
+
+
+def _shown_of(service: Service, asset: Asset) -> list[dict[str, Any]]:
+    """What an asset shows. Of a film that cannot be looked into all else is told still."""
+    try:
+        return shown(service, asset.id)
+    except (QueryError, ReadError):
+        if not is_film(asset):
+            raise
+        return []
 
 
 def shown(service: Service, asset_id: str) -> list[dict[str, Any]]:
