@@ -56,12 +56,12 @@ const texts = () => new Set([state.words.trim(), ...state.terms.filter((term) =>
 /** One sentence for each reason why a hit was found. */
 export function why(hit) {
   const asked = texts();
-  const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked, hit.score));
-  return [...new Set([aligned(hit), ...lines].filter(Boolean))];
+  const lines = (hit.reasons ?? []).map((reason) => sentence(reason, asked, hit));
+  return [...new Set([matched(hit), ...lines].filter(Boolean))];
 }
 
 /** Which stretch of the film that was searched with was found where. */
-const aligned = ({ query_span: own, time, end }) => own && `${span(...own)} of the clip is ${span(time, end)} here`;
+const matched = ({ query_span: own, time, end }) => own && `${span(...own)} of the clip is ${span(time, end)} here`;
 
 /** What a reason calls its term: words as they are, a picture by its name. */
 function named(term) {
@@ -71,11 +71,11 @@ function named(term) {
 
 const yours = () => (state.terms.some(({ kind, value }) => kind === "picture" && isClip(value)) ? "your clip" : "your picture");
 
-function sentence({ term, space, similarity, weight }, asked, score) {
+function sentence({ term, space, similarity, weight }, asked, { score, query_span: aligned }) {
   const words = asked.has(term);
   const away = weight < 0;
   if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
-  if (space === "track") return `Its pictures follow one another as those of ${named(term)}`;
+  if (space === "track") return aligned ? `Its pictures follow one another as those of ${named(term)}` : `A moment of it shows ${named(term)}`;
   if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
   if (words) return away ? `Pushed away from “${term}”, which it fits less` : `As a whole it fits “${term}”`;
   return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks ${score < RELATED ? "only a little " : ""}like ${named(term)}`;
