@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", action="append", choices=list(PARTS))
     parser.add_argument("--split", choices=["test", "dev"], default="test")
-    parser.add_argument("--most", type=int, default=300, help="composites of each kind")
+    parser.add_argument("--most", type=int, default=200, help="composites of each kind")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     report = {part: PARTS[part](arguments) for part in arguments.part or list(PARTS)}

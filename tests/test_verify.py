@@ -22,6 +22,7 @@ from findalike.errors import QueryError, UsageError
 from findalike.present import matches
 from findalike.present.caption import Pair
 from findalike.query import Query, Term, from_json, to_json
+from findalike.regions import overlap
 from findalike.search.verified import is_verified
 from findalike.verify import geometry
 from findalike.verify.confidence import confidence, evidence, support
@@ -505,3 +506,48 @@ def test_the_program_verifies(cli: Cli, seen: Path, scenes: Path, tmp_path: Path
     assert (wordy.returncode, "give a picture" in wordy.stderr) == (2, True)
     shown = cli("search", picture, "--verify", "ssim", "--show-query", library=seen)
     assert json.loads(shown.stdout)["verify"] == "ssim"
+
+
+# Small things in large pictures
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory, photo: Photo) -> tuple[Path, tuple[float, ...]]:
+    """Large pictures, one of them with a small one in it, and where that is."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name in ("grass", "brick", "gravel", "coffee"):
+        photo(name, (1600, 1200)).convert("RGB").save(folder / f"{name}.jpg", quality=90)
+    scene = photo("moon", (1600, 1200)).convert("RGB")
+    scene.paste(photo("astronaut", (240, 240)), (1000, 200))
+    scene.save(folder / "scene.jpg", quality=90)
+    return folder, (1000 / 1600, 200 / 1200, 1240 / 1600, 440 / 1200)
+
+
+@pytest.mark.parametrize("finder", [None, "objects"])
+def test_a_small_thing_is_verified_where_it_is(
+    large: tuple[Path, tuple[float, ...]], photo: Photo, finder: str | None
+) -> None:
+    folder, place = large
+    with findalike.open(":memory:") as library:
+        library.add(folder, regions=finder)
+        hits = library.search(array(photo("astronaut", (480, 480))), verify="geometric")
+        assert Path(hits[0].asset.uri).name == "scene.jpg"
+        assert is_verified(hits[0])
+        assert hits[0].origin.part == "region"
+        assert overlap(hits[0].origin.box, place) > 0.8
+        assert not any(is_verified(hit) for hit in hits[1:])
+        (pair,) = hits._pairs(hits)
+        assert pair.lines[:, 2].min() > place[0] - 0.01
+        assert pair.lines[:, 2].max() < place[2] + 0.01
+        assert pair.lines[:, 3].min() > place[1] - 0.01
+        assert pair.lines[:, 3].max() < place[3] + 0.01
+
+
+def test_a_copy_that_shows_all_stays_whole(large: tuple[Path, tuple[float, ...]], photo: Photo) -> None:
+    folder, _ = large
+    with findalike.open(":memory:") as library:
+        library.add(folder)
+        hits = library.search(array(photo("brick", (800, 600))), verify="geometric")
+        assert Path(hits[0].asset.uri).name == "brick.jpg"
+        assert is_verified(hits[0])
+        assert (hits[0].origin.part, hits[0].origin.box) == ("whole", (0, 0, 1, 1))

@@ -5,6 +5,7 @@ pictures run several threads of their own, since it holds no lock while it compu
 """
 
 from findalike.verify.alignment import Alignment, aligned
+from findalike.verify.geometry import applied
 from findalike.verify.keypoints import SIDE, Keypoints, Kind, keypoints, mirrored
 from findalike.verify.structure import resized, ssim, ssim_aligned
 
@@ -14,6 +15,7 @@ __all__ = [
     "Keypoints",
     "Kind",
     "aligned",
+    "applied",
     "keypoints",
     "mirrored",
     "resized",
