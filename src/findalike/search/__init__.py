@@ -30,7 +30,6 @@ from findalike.search.words import Shelf, Shelves, checked
 from findalike.settings import Settings
 from findalike.store import columns
 from findalike.store.base import Store
-from findalike.tracks import Alignment
 from findalike.types import Asset, Hit, Origin
 
 __all__ = ["Hits", "Searcher", "Space"]
@@ -60,8 +59,8 @@ class Searcher:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
         ordered = self._ordered(asked, _reach(query, place))
-        there = films.laid(self.store, asked.seen[0], ordered, asked.worded)
-        found = [_hit(c, asked.worded, there.alignments.get(c.asset.id)) for c in there.candidates]
+        there = self._laid(asked, ordered)
+        found = [_hit(c, asked.worded, there.stretches.get(c.asset.id)) for c in there.candidates]
         verified = self._verified(found, asked, place, watch)
         hits = [hit for hit in verified.hits if hit.score >= query.min_score or is_verified(hit)]
         if query.diverse:
@@ -97,12 +96,20 @@ class Searcher:
         found = Verifier(method, views, self.settings.worker_count()).verified(best, asked.seen[0], watch)
         return replace(found, hits=[*shown, *found.hits, *hits[DEPTH:]])
 
+    def _laid(self, asked: _Asked, ordered: Sequence[Candidate]) -> films.Laid:
+        """The candidates, the films among them with where they show what is looked for."""
+        first = asked.seen[0]
+        if any(seen.is_film for seen in first):
+            return films.laid(self.store, first, ordered, asked.worded)
+        alone = len(first) == 1 and len(asked.spaces) == 1 and not asked.worded
+        return films.showing(self.store, first[0], ordered) if alone else films.Laid(ordered)
+
     def _with_moments(self, page: Sequence[Hit], asked: _Asked) -> list[Hit]:
         """The hits of a page, those of films with the moments that answer too."""
+        known = {space.card.space: number for number, space in enumerate(asked.spaces)}
         found: dict[str, Hit] = {}
-        for space, seen in zip(asked.spaces, asked.seen, strict=True):
-            name = space.card.space
-            hits = [hit for hit in page if hit.space == name and is_film(hit.asset)]
+        for number, (space, seen) in enumerate(zip(asked.spaces, asked.seen, strict=True)):
+            hits = [h for h in page if is_film(h.asset) and known.get(h.space, len(known) - 1) == number]
             if hits:
                 most = min(moments.PER_FILM * len(hits), moments.MOST_ROWS)
                 parts = moments.by_film(space.within(seen, [h.asset for h in hits], most, asked.worded))
@@ -254,7 +261,7 @@ def _merged(first: Candidate, second: Candidate) -> Candidate:
     return replace(better, row=row, reasons=(*first.reasons, *second.reasons))
 
 
-def _hit(found: Candidate, worded: bool, there: Alignment | None) -> Hit:
+def _hit(found: Candidate, worded: bool, there: films.Stretch | None) -> Hit:
     origin = found.row.origin if found.row else Origin(found.asset.id)
     band = calibration.band(found.score, worded)
     hit = Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)

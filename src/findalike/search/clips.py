@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from findalike import decode, plugins, sources, timing
+from findalike.decode import sampling
 from findalike.errors import FindalikeError, QueryError, ReadError
 from findalike.settings import Settings
 from findalike.tracks import TRACK, Recorder, Track
@@ -75,8 +76,8 @@ class Clips:
     def _decoded(self, file: BinaryIO, side: int | None) -> Clip:
         recorder, pictures = Recorder(), Evenly(MOST_PICTURES)
         film = plugins.on_use("findalike.decode.film", "av").Film(file, self._settings.pixel_budget)
-        sampling = plugins.on_use("findalike.decode.sampling")
-        for sampled in sampling.sample(_recorded(film.frames(brisk=True), recorder)):
+        frames = _recorded(film.frames(brisk=True), recorder)
+        for sampled in sampling.sample(frames, duration=film.facts.duration):
             if pictures.wanted():
                 pixels = sampled.frame.pixels(side)
                 origin = Origin("", "frame", time=sampled.frame.time, end=sampled.end)

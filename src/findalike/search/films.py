@@ -1,20 +1,37 @@
-"""Films that are searched for by a film: laid on each other in time, so that near copies come first."""
+"""Films beside the film or the picture that is looked for, by their dense tracks.
+
+A film is laid on others in time, and near copies come first. A picture is looked for in the films that look
+most like it, moment by moment, also between the frames that were described.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from findalike.present.caption import TRACKED
 from findalike.search.clips import is_film, track_of
 from findalike.search.space import Candidate
 from findalike.search.terms import Seen
 from findalike.store.base import Store
-from findalike.tracks import TRACK, Alignment, aligned
-from findalike.types import Asset, Origin, Reason
+from findalike.tracks import LUMA_SIDE, TRACK, Alignment, Placement, aligned, placed
+from findalike.tracks.placing import LEAST
+from findalike.types import Asset, Origin, Reason, Span
 
 DEPTH = 50
 """So many of the films that look most alike are laid on the one that is searched for."""
+
+SHOWN_DEPTH = 8
+"""So many of the films that look most alike are searched for a picture."""
+
+SURELY, LIKELY = (0.3, LEAST), (0.7, 0.6)
+"""Scores of looks, and how alike some tick of a film then has to be for the picture to be taken for one of
+it: where they look less alike, the tick has to be sure."""
 
 FIRST = 10.0
 """What an alignment is worth beside looks, which give 1 at most."""
@@ -25,10 +42,18 @@ LEAST_SCORE, SURE = 0.85, 0.7
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """Candidates in their new order, and where those that were laid on the query lie, by asset id."""
+    """Candidates in their new order, and where they show what is looked for, by asset id."""
 
     candidates: Sequence[Candidate]
-    alignments: Mapping[str, Alignment] = field(default_factory=dict)
+    stretches: Mapping[str, Stretch] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From and to in a film, and in the film that is looked for, if it is one; in seconds."""
+
+    film: Span
+    query: Span | None = None
 
 
 def laid(store: Store, seen: Sequence[Seen], candidates: Sequence[Candidate], worded: bool) -> Laid:
@@ -46,16 +71,67 @@ def laid(store: Store, seen: Sequence[Seen], candidates: Sequence[Candidate], wo
             found[film.id] = alignment
     marked = [_marked(c, query, found[c.asset.id], worded) if c.asset.id in found else c for c in candidates]
     ordered = marked if worded else sorted(marked, key=lambda c: (-c.value, c.asset.id))
-    return Laid(ordered, found)
+    return Laid(ordered, {i: Stretch(each.film, each.query) for i, each in found.items()})
 
 
-def origin_of(film: Asset, alignment: Alignment) -> Origin:
+def showing(store: Store, seen: Seen, candidates: Sequence[Candidate]) -> Laid:
+    """Look for a picture in the films among candidates, tick by tick. Those that surely show it come
+    first."""
+    luma = _luma(store, seen)
+    if luma is None:
+        return Laid(candidates)
+    films = [c for c in candidates if is_film(c.asset) and c.score >= SURELY[0]][:SHOWN_DEPTH]
+    found: dict[str, Placement] = {}
+    for film in films:
+        track = track_of(store.attachments(film.asset.id, [TRACK]))
+        least = LIKELY[1] if film.score >= LIKELY[0] else SURELY[1]
+        place = placed(luma, track, least) if track else None
+        if place:
+            found[film.asset.id] = place
+    shown = [_shown(c, seen, found[c.asset.id]) if c.asset.id in found else c for c in candidates]
+    ordered = sorted(shown, key=lambda c: (-c.value, c.asset.id))
+    return Laid(ordered, {i: Stretch(each.span) for i, each in found.items()})
+
+
+def origin_of(film: Asset, stretch: Stretch) -> Origin:
     """The stretch of a film that was found."""
-    start, end = alignment.film
+    start, end = stretch.film
     duration = film.metadata.get("duration")
     if isinstance(duration, int | float) and duration > start:  # the last tick may reach beyond
         end = min(end, float(duration))
     return Origin(film.id, "frame", time=max(start, 0.0), end=end)
+
+
+def _luma(store: Store, seen: Seen) -> NDArray[np.uint8] | None:
+    """A picture that is looked for as a whole, as a track sees frames; None for anything else."""
+    if seen.is_film or seen.box is not None or seen.term.weight < 0:
+        return None
+    if seen.picture is not None:
+        image = Image.fromarray(seen.picture.pixels)
+    elif seen.asset is not None:
+        data = store.thumbnails([seen.asset.id]).get(seen.asset.id, b"")
+        try:
+            image = Image.open(BytesIO(data))
+            image.load()
+        except (OSError, ValueError, SyntaxError):
+            return None
+    else:
+        return None
+    return np.asarray(image.convert("L").resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BOX))
+
+
+def _shown(candidate: Candidate, seen: Seen, place: Placement) -> Candidate:
+    """A film that shows the picture. One that surely does comes before all but the very picture."""
+    reason = Reason(seen.term.label, TRACKED, place.similarity, seen.term.weight)
+    if place.similarity < LEAST:
+        return replace(candidate, reasons=(*candidate.reasons, reason))
+    score = LEAST_SCORE + (1 - LEAST_SCORE) * (place.similarity - LEAST) / (1 - LEAST)
+    return replace(
+        candidate,
+        value=max(candidate.value, place.similarity),
+        score=max(candidate.score, min(score, 1.0)),
+        reasons=(*candidate.reasons, reason),
+    )
 
 
 def _marked(candidate: Candidate, query: Seen, alignment: Alignment, worded: bool) -> Candidate:

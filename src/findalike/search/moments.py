@@ -13,7 +13,7 @@ PER_FILM, MOST_ROWS = 40, 1_000
 """So many frames of each film of a page are looked at for moments, and of all its films together."""
 
 SLACK = 0.15
-"""How much lower than the best of its film a moment may score."""
+"""How much lower than the best frame of its film a moment may score."""
 
 NEXT = 0.1
 """Seconds between two frames that are next to each other: the file's times are rounded."""
@@ -29,10 +29,12 @@ def completed(hit: Hit, parts: Sequence[Candidate]) -> Hit:
         return hit
     if hit.query_span:  # the film that was looked for, from end to end
         return replace(hit, frame=frame_in(hit.origin, [p.row for p in parts if p.row]))
-    least = max(hit.score - SLACK, calibration.RELATED_FROM)
+    best = max((part.score for part in parts), default=0.0)
+    least = max(best - SLACK, calibration.RELATED_FROM)
     found = stretches([part for part in parts if part.score >= least])
     others = [moment for moment in found if not _holds(moment.origin, time)]
-    frame = Origin(hit.asset.id, "frame", time=time).key
+    shown = frame_in(hit.origin, [part.row for part in parts if part.row])
+    frame = shown or Origin(hit.asset.id, "frame", time=time).key
     return replace(hit, frame=frame, moments=tuple(others[:MOST_MOMENTS]))
 
 

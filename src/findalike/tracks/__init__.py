@@ -2,7 +2,8 @@
 films show the same. Pure."""
 
 from findalike.tracks.alignment import Alignment, aligned
+from findalike.tracks.placing import Placement, placed
 from findalike.tracks.recorder import LUMA_SIDE, Recorder
 from findalike.tracks.track import TRACK, Track
 
-__all__ = ["LUMA_SIDE", "TRACK", "Alignment", "Recorder", "Track", "aligned"]
+__all__ = ["LUMA_SIDE", "TRACK", "Alignment", "Placement", "Recorder", "Track", "aligned", "placed"]

@@ -120,7 +120,8 @@ def _later(cells: Cells, phase: float) -> Cells:
     """What a film shows so much of a tick later, or earlier."""
     places = np.arange(len(cells)) + np.sign(phase).astype(int)
     share = np.float32(abs(phase))
-    return (1 - share) * cells + share * cells[places.clip(0, len(cells) - 1)]
+    later: Cells = (1 - share) * cells + share * cells[places.clip(0, len(cells) - 1)]
+    return later
 
 
 def _seconds(track: Track, ticks: tuple[int, int], offset: float) -> Span:
