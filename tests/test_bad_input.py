@@ -424,8 +424,9 @@ print("done", flush=True)
 
 
 @pytest.mark.slow
-def test_kill_9_twenty_times(photo: Photo, tmp_path: Path) -> None:
-    """Each round something is added, changed and moved; then the indexer is killed at a random moment."""
+def test_kill_9_at_moments_of_a_run(photo: Photo, tmp_path: Path) -> None:
+    """Each round something is added, changed and moved; then the indexer is killed, each time in another
+    eighth of the time that a run takes."""
     folder, library = tmp_path / "pictures", tmp_path / "library"
     folder.mkdir()
     chance = random.Random(20)
@@ -436,7 +437,8 @@ def test_kill_9_twenty_times(photo: Photo, tmp_path: Path) -> None:
     names = ("cell", "chelsea", "coins", "moon", "text")
     before: dict[str, str] = {}
     killed, longest = 0, 0.4
-    for turn in range(20):
+    eighths = chance.sample(range(8), 8)
+    for turn, eighth in enumerate(eighths):
         for name in names:
             photo(name, (90 + turn, 70)).save(folder / f"{turn:02}-{name}.jpg")
         photo("grass", (100 + turn, 60)).save(folder / "changing.png")
@@ -451,7 +453,7 @@ def test_kill_9_twenty_times(photo: Photo, tmp_path: Path) -> None:
             assert run.stderr
             assert run.stdout.readline() == "ready\n", run.stderr.read()
             started = time.monotonic()
-            time.sleep(chance.uniform(0, longest))
+            time.sleep(longest * (eighth + chance.random()) / 8)
             run.kill()
             finished = run.stdout.read() == "done\n"
             killed += not finished
@@ -462,7 +464,7 @@ def test_kill_9_twenty_times(photo: Photo, tmp_path: Path) -> None:
             assert before.keys() <= now.keys()
             assert opened.search(first, include_self=True)[0].asset.uri == str(first)
             before = now
-    assert killed >= 5, "the runs ended too soon to be killed"
+    assert killed >= 3, "the runs ended too soon to be killed"
     with findalike.open(library) as opened:
         report = opened.add(folder)
         assert not report.failures
