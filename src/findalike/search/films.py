@@ -34,7 +34,8 @@ SURELY, LIKELY = (0.3, LEAST), (0.7, 0.6)
 it: where they look less alike, the tick has to be sure."""
 
 FIRST = 10.0
-"""What an alignment is worth beside looks, which give 1 at most."""
+"""What an alignment is worth beside looks, which give 1 at most. Among films that were laid on the query, looks
+count as much as the alignment does: they tell the source from its edits."""
 
 LEAST_SCORE, SURE = 0.85, 0.7
 """The score of the least sure alignment, the beginning of near copies; the surest has 1."""
@@ -140,7 +141,7 @@ def _marked(candidate: Candidate, query: Seen, alignment: Alignment, worded: boo
     score = LEAST_SCORE + (1 - LEAST_SCORE) * (confidence - SURE) / (1 - SURE)
     return replace(
         candidate,
-        value=candidate.value if worded else FIRST + confidence,
+        value=candidate.value if worded else FIRST + confidence + candidate.similarity,
         score=max(candidate.score, min(score, 1.0)),
         reasons=(*candidate.reasons, reason),
     )
