@@ -52,7 +52,13 @@ def test_an_empty_variable_does_not_count(file: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_every_setting_has_a_variable(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"library": "/x", "cache": "/x", "encoder": "efficientnet-lite2", "precision": "float32"}
+    values = {
+        "library": "/x",
+        "cache": "/x",
+        "encoder": "efficientnet-lite2",
+        "precision": "float32",
+        "films": "no",
+    }
     value = values.get(name, "77")
     monkeypatch.setenv(f"FINDALIKE_{name.upper()}", value)
     assert str(getattr(load(), name)) == value

@@ -30,6 +30,8 @@ class Settings:
     `workers`: threads that decode and encode; 0 means one for each core this process may use.
     `batch_rows`: rows written in one commit; a run that is killed loses at most these.
     `thumbnail_side`: the longer side of a stored thumbnail, in pixels.
+    `films`: `yes`, or `no` to pass them over. `frames`: which of their frames are kept: a rate such as `1/s`
+    or `5s`, `scene` or `key`; never more than `frames_per_minute`.
     """
 
     library: Path
@@ -40,6 +42,9 @@ class Settings:
     workers: int = 0
     batch_rows: int = 2_000
     thumbnail_side: int = 256
+    films: str = "yes"
+    frames: str = "1/s"
+    frames_per_minute: int = 120
 
     def worker_count(self) -> int:
         """Threads to run: `workers`, or one for each core that this process may use."""
@@ -50,8 +55,8 @@ class Settings:
 
 
 _NAMES = tuple(sorted(field.name for field in fields(Settings)))
-_LEAST = {"pixel_budget": 1, "workers": 0, "batch_rows": 1, "thumbnail_side": 16}
-_CHOICES = {"precision": ("int8", "float32")}
+_LEAST = {"pixel_budget": 1, "workers": 0, "batch_rows": 1, "thumbnail_side": 16, "frames_per_minute": 1}
+_CHOICES = {"precision": ("int8", "float32"), "films": ("yes", "no")}
 _WORDS: Mapping[type, str] = {str: "text", type(Path()): "the path of a folder"}
 
 
@@ -68,6 +73,11 @@ def load(**arguments: object) -> Settings:
         variable = f"FINDALIKE_{name.upper()}"
         if value := os.environ.get(variable):
             settings = _changed(settings, {name: value}, f"the variable {variable}")
+    return changed(settings, **arguments)
+
+
+def changed(settings: Settings, **arguments: object) -> Settings:
+    """The settings with some given anew. An argument that is None does not count. Raises SettingError."""
     return _changed(settings, {k: v for k, v in arguments.items() if v is not None}, "the argument")
 
 

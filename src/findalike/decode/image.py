@@ -104,7 +104,7 @@ def _decoded(
     data: bytes, media: str, origin: Origin, short_side: int | None, budget: int, thumbnail_side: int
 ) -> Decoded:
     check_budget(whole.claimed_size(data, media), budget)
-    image = _opened(data, media)
+    image = opened(data, media)
     check_budget(image.size, budget)
     whole.require_whole(data, media)
     width, height = image.size
@@ -133,7 +133,7 @@ def check_budget(size: tuple[int, int], budget: int) -> None:
         raise TooManyPixels(f"{problem}; raise FINDALIKE_PIXEL_BUDGET, and index with --retry")
 
 
-def _opened(data: bytes, media: str) -> ImageFile.ImageFile:
+def opened(data: bytes, media: str) -> ImageFile.ImageFile:
     """The header read, nothing decoded. By the format's own class: `Image.open` would try all formats,
     and would apply Pillow's pixel limit, which is the process's and not ours to set."""
     if media == "image/png":

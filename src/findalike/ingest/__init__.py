@@ -15,7 +15,7 @@ from typing import Literal
 from findalike.encode.base import Encoder
 from findalike.ingest.observe import Watchers
 from findalike.ingest.plan import planned, roots
-from findalike.ingest.work import Identities, Worker, pipeline
+from findalike.ingest.work import Identities, Step, Worker, pipeline
 from findalike.ingest.write import Writer, sweep
 from findalike.regions import Finder
 from findalike.settings import Settings
@@ -48,12 +48,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. `total` is 0 while the sources are still being listed."""
+    """How far a run is. `total` is 0 while the sources are still being listed. In the middle of a film it is
+    `film`, and `seconds` of `of` are done; not every film says how long it is."""
 
     phase: Literal["listing", "encoding", "sweeping"]
     done: int
     total: int
     failed: int
+    film: str = ""
+    seconds: float = 0.0
+    of: float | None = None
 
 
 Watch = Callable[[Progress], None]
@@ -91,14 +95,19 @@ def ingest(
     worker = Worker(encoders, settings, plan, identities, regions)
     finished, total = len(plan.listed) - len(plan.jobs), len(plan.listed)
 
-    def tick(phase: Literal["encoding", "sweeping"]) -> None:
+    def tick(phase: Literal["encoding", "sweeping"], film: Step | None = None) -> None:
         failed = len(plan.unlisted) + len(plan.remembered) + len(writer.failed)
-        watch(Progress(phase, finished, total, failed))
+        where = (film.uri, film.seconds, film.of) if film else ()
+        watch(Progress(phase, finished, total, failed, *where))
 
     writer.failures(plan.unlisted)
     refreshed = writer.metadata(plan.with_metadata)
     try:
         for several in pipeline(plan.jobs, worker.work, settings.worker_count()):
+            if isinstance(several, Step):
+                writer.flush_when_due()
+                tick("encoding", several)
+                continue
             for done in several:
                 writer.take(done)
             finished += len(several)

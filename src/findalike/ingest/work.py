@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Queue
-from typing import Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-from findalike import decode, pixels, regions, sources
+from findalike import decode, pixels, plugins, regions, sources
+from findalike.decode import animation
+from findalike.decode.sampling import Sampling
 from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, derived, encode, short_side
-from findalike.errors import EncoderError, ReadError
+from findalike.errors import EncoderError, FindalikeError, NotAPicture
+from findalike.ingest.films import Joined, Wishes, seekable
 from findalike.ingest.observe import Found
 from findalike.ingest.plan import Job, Known, Plan, describes_regions
 from findalike.regions import Finder, Proposal
@@ -29,7 +32,8 @@ log = logging.getLogger(__name__)
 CHUNK = 8
 """Files that a thread takes at once: enough to batch, few enough to keep memory and waiting short."""
 
-HEAD_BYTES = 64
+HASHED = 1 << 20
+"""Bytes of a film that are read at once to know it by."""
 
 BATCH = 8
 """Parts that are encoded at once: no faster with more, and with all of them memory would have no bound."""
@@ -60,6 +64,18 @@ class Done:
     probabilities: Vector | None = None
     evidence: Found = field(default_factory=dict)
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a film is: `seconds` of `of`, which not every film says."""
+
+    uri: str
+    seconds: float
+    of: float | None
+
+
+Tell = Callable[[Step], None]
 
 
 def failed(job: Job, stage: str, error: str) -> Done:
@@ -115,14 +131,21 @@ class Worker:
         classifiers = [e.card.space for e in encoders if hasattr(e, "classify_batch")]
         self._classifier = classifiers[0] if classifiers and plan.watchers.of_pixels else None
         self._settings = settings
+        self._sampling = Sampling.parse(settings.frames, settings.frames_per_minute)
         self._plan = plan
         self._identities = identities
         self._finders = finders
         self._enough = short_side(e.card for e in encoders if not isinstance(e, PartEncoder))
         self._short_side = regions.magnified(finders, short_side(encoder.card for encoder in encoders))
 
-    def work(self, jobs: Sequence[Job]) -> list[Done]:
-        several = [self._guarded(job) for job in jobs]
+    def work(self, jobs: Sequence[Job], tell: Tell = lambda _: None) -> list[Done]:
+        """What becomes of files. `tell` hears how far long films are; what it raises ends the work."""
+        several = [self._guarded(job, tell) for job in jobs]
+        self._describe(several)
+        return several
+
+    def _describe(self, several: Sequence[Done]) -> None:
+        """Give those that have a picture their rows, evidence and attachments."""
         for done in several:
             self._divide(done)
         for space in self._encoders:
@@ -133,7 +156,6 @@ class Worker:
                     done.banks, done.small, done.asset.metadata, done.probabilities
                 )
             done.picture, done.small, done.parts = None, None, []
-        return several
 
     def _divide(self, done: Done) -> None:
         """Give it the parts that the finders propose, with the marks that they looked. A picture that one
@@ -150,27 +172,29 @@ class Worker:
     def _wants(self, done: Done, space: str) -> bool:
         return space in done.spaces or (space == self._classifier and bool(done.banks))
 
-    def _guarded(self, job: Job) -> Done:
-        stage = "read"
+    def _guarded(self, job: Job, tell: Tell) -> Done:
+        stage, uri = "read", job.listed.uri
         try:
-            with sources.open_asset(job.listed.uri) as file:
-                head = file.read(HEAD_BYTES)
+            with sources.open_asset(uri) as file:
+                head = file.read(decode.HEAD_BYTES)
                 media = decode.sniff(head)
-                if not media and not job.known and not decode.looks_like_picture(job.listed.uri):
+                if not media and (decode.sniff_film(head) or decode.looks_like_film(uri)):
+                    return self._film(job, file, tell)
+                if not media and not job.known and not decode.looks_like_picture(uri):
                     return Done(job, "skipped")
                 data = head + file.read()
             stage = "decode"
-            return self._looked_into(job, data, media)
-        except ReadError as error:
+            return self._looked_into(job, data, media, tell)
+        except FindalikeError as error:
             return failed(job, stage, str(error))
         except OSError as error:  # a bad sector, a drive that went away
             return failed(job, stage, reason(error))
         except Exception as error:  # one file, whatever it holds, never ends a run
-            log.exception("unexpected error at %s", job.listed.uri)
+            log.exception("unexpected error at %s", uri)
             return failed(job, stage, f"{type(error).__name__}: {error}")
 
-    def _looked_into(self, job: Job, data: bytes, media: str) -> Done:
-        sha256 = hashlib.sha256(data).hexdigest()
+    def _identified(self, job: Job, sha256: str, media: str) -> Done:
+        """What has to be done about a file of this content: nothing, where it lacks no spaces and banks."""
         known, spaces, banks = job.known, tuple(self._encoders), self._plan.watchers.of_pixels
         outcome: Outcome = "updated" if known else "added"
         if known and known.sha256 == sha256:
@@ -182,19 +206,87 @@ class Worker:
             banks = self._plan.watchers.lacking(known.id, banks)
         identity = known.id if known else self._identities.new(job.listed.uri, sha256)
         asset = replace(job.listed, id=identity, sha256=sha256, media=media)
-        if not spaces and not banks:
-            return Done(job, outcome, asset)
+        return Done(job, outcome, asset, spaces=spaces, banks=banks)
+
+    def _looked_into(self, job: Job, data: bytes, media: str, tell: Tell) -> Done:
+        done = self._identified(job, hashlib.sha256(data).hexdigest(), media)
+        if not done.asset or not (done.spaces or done.banks):
+            return done
         decoded = decode.decode(
             data,
-            Origin(identity),
+            Origin(done.asset.id),
             short_side=self._short_side,
             budget=self._settings.pixel_budget,
             thumbnail_side=self._settings.thumbnail_side,
         )
-        metadata = {**self._fitting(decoded.metadata), **asset.metadata}
-        asset = replace(asset, media=decoded.media, metadata=metadata)
-        small = self._reduced(decoded.picture)
-        return Done(job, outcome, asset, decoded.thumbnail, decoded.picture, small, spaces, banks)
+        metadata = {**self._fitting(decoded.metadata), **done.asset.metadata}
+        done.asset = replace(done.asset, media=decoded.media, metadata=metadata)
+        done.thumbnail, done.picture = decoded.thumbnail, decoded.picture
+        done.small = self._reduced(decoded.picture)
+        if self._settings.films == "yes" and animation.moves(data, media):
+            self._moving(done, data, tell)
+        return done
+
+    def _moving(self, done: Done, data: bytes, tell: Tell) -> None:
+        """A picture that moves is its first frame, and has rows of the others beside that one's."""
+        asset = cast(Asset, done.asset)
+        joined, moving = self._joined(done), animation.Animation(data, asset.media)
+        self._describe([done])
+        if done.failure:
+            return
+        joined.take(moving.frames(), asset.id, None, lambda at: tell(Step(asset.uri, at, None)))
+        joined.put_into(done)
+        done.asset = replace(asset, metadata={**self._fitting({"duration": moving.seen}), **asset.metadata})
+        self._note(done, moving.problem or joined.problem)
+
+    def _film(self, job: Job, file: BinaryIO, tell: Tell) -> Done:
+        """The asset of a film, with a failure for what of it cannot be read."""
+        if self._settings.films == "no":
+            return Done(job, "skipped")
+        try:
+            with seekable(file) as whole:
+                film = plugins.on_use("findalike.decode.film", "av").Film(whole, self._settings.pixel_budget)
+                done = self._identified(job, _sha256(whole), film.facts.media)
+                if done.spaces or done.banks:
+                    self._filmed(done, film, tell)
+                return done
+        except NotAPicture as error:
+            if not job.known and not decode.looks_like_film(job.listed.uri):
+                return Done(job, "skipped")
+            return failed(job, "decode", str(error))
+        except FindalikeError as error:
+            return failed(job, "decode", str(error))
+
+    def _filmed(self, done: Done, film: Any, tell: Tell) -> None:
+        asset, duration, keys = cast(Asset, done.asset), film.facts.duration, self._sampling.mode == "key"
+        joined = self._joined(done)
+        frames = film.frames(keys=keys, brisk=not keys)
+        joined.take(frames, asset.id, duration, lambda at: tell(Step(asset.uri, at, duration)))
+        joined.put_whole_into(done, asset.id)
+        said = {"duration": round(film.seen, 3), **film.facts.metadata}
+        done.asset = replace(asset, metadata={**self._fitting(said), **asset.metadata})
+        self._note(done, film.problem or joined.problem)
+
+    def _joined(self, done: Done) -> Joined:
+        """What puts together the frames of a film, each described as a picture of the same asset."""
+
+        def describe(pictures: Sequence[Picture]) -> list[Done]:
+            several = [
+                Done(done.job, done.outcome, done.asset, picture=each, small=self._reduced(each),
+                     spaces=done.spaces, banks=done.banks)
+                for each in pictures
+            ]  # fmt: skip
+            self._describe(several)
+            return several
+
+        wishes = Wishes(self._sampling, self._short_side, self._settings.thumbnail_side)
+        cards = [e.card for e in self._encoders.values() if not isinstance(e, PartEncoder)]
+        return Joined(wishes, cards, describe)
+
+    def _note(self, done: Done, problem: str) -> None:
+        """A file of which a part cannot be read is kept, and listed among the failures."""
+        if problem:
+            done.failure = failed(done.job, "decode", problem).failure
 
     def _reduced(self, picture: Picture) -> Picture:
         """What is enough for the whole: its vectors are the same whatever parts are looked for."""
@@ -244,7 +336,7 @@ class Worker:
         for done, whole, vector in zip(waiting, wholes, vectors, strict=True):
             if space in done.spaces:
                 asset_id = whole.origin.asset_id
-                done.rows[space] = [Row(f"{asset_id}:whole", whole.origin, vector)]
+                done.rows[space] = [Row(f"{asset_id}:{whole.origin.key}", whole.origin, vector)]
                 if describes_regions(encoder) and done.picture:
                     seen = encoder.card.preprocessing.get("crop", 1.0)
                     cut = [regions.cut(done.picture, part, seen) for part in done.parts]
@@ -294,14 +386,32 @@ def part_rows(encoder: Encoder, parts: Sequence[Picture]) -> list[Row]:
 _NUMBERS = {"integer", "number"}
 
 
+def _sha256(file: BinaryIO) -> str:
+    """Of a whole file, of which little is in memory at any time."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(HASHED):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+class _Stopped(BaseException):
+    """The caller wants no more; a film that is half done is dropped."""
+
+
 def pipeline(
-    jobs: Sequence[Job], work: Callable[[Sequence[Job]], list[Done]], workers: int
-) -> Iterator[list[Done]]:
-    """The results of `work` on chunks of jobs, in the order they are done."""
-    chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
-    count = -(-len(jobs) // CHUNK)
-    results: Queue[list[Done] | BaseException] = Queue(maxsize=64)
+    jobs: Sequence[Job], work: Callable[[Sequence[Job], Tell], list[Done]], workers: int
+) -> Iterator[list[Done] | Step]:
+    """The results of `work` on chunks of jobs, in the order they are done, and how far long films are."""
+    parts = chunked(jobs)
+    chunks, count = iter(parts), len(parts)
+    results: Queue[list[Done] | Step | BaseException] = Queue(maxsize=64)
     lock, stop = threading.Lock(), threading.Event()
+
+    def tell(step: Step) -> None:
+        if stop.is_set():
+            raise _Stopped
+        results.put(step)
 
     def run() -> None:
         while not stop.is_set():
@@ -310,7 +420,7 @@ def pipeline(
             if chunk is None:
                 return
             try:
-                results.put(work(chunk))
+                results.put(work(chunk, tell))
             except BaseException as error:  # handed to the caller, who raises it
                 results.put(error)
                 return
@@ -319,10 +429,11 @@ def pipeline(
     for thread in threads:
         thread.start()
     try:
-        for _ in range(count):
+        while count:
             result = results.get()
             if isinstance(result, BaseException):
                 raise result
+            count -= not isinstance(result, Step)
             yield result
     finally:
         stop.set()
@@ -330,3 +441,18 @@ def pipeline(
             while not results.empty():
                 results.get_nowait()
             time.sleep(0.01)
+
+
+def chunked(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Some files at once, but each film by itself: nothing waits for it, and nothing is lost with it."""
+    chunks: list[list[Job]] = []
+    open_chunk: list[Job] = []
+    for job in jobs:
+        if decode.looks_like_film(job.listed.uri):
+            chunks.append([job])
+            continue
+        if not open_chunk or len(open_chunk) == CHUNK:
+            open_chunk = []
+            chunks.append(open_chunk)
+        open_chunk.append(job)
+    return chunks

@@ -18,7 +18,9 @@ from findalike.store.base import Batch, Store
 from findalike.types import Asset, Evidence, Failure, Metadata, Row
 
 SECONDS_BETWEEN_WRITES = 15.0
-FROM_PIXELS = ("width", "height", "taken", "camera", "latitude", "longitude")
+FROM_PIXELS = (
+    "width", "height", "taken", "camera", "latitude", "longitude", "duration", "fps", "codec",
+)  # fmt: skip
 """Metadata that decoding gives; it goes when the content changes, while a table's columns stay."""
 
 
@@ -30,6 +32,7 @@ class Writer:
         self._watchers = watchers
         self._batch_rows = batch_rows
         self._waiting: list[Done] = []
+        self._rows = 0
         self._last = time.monotonic()
         self.counts: dict[Outcome, int] = dict.fromkeys(
             ("added", "updated", "encoded", "moved", "unchanged", "skipped", "failed"), 0
@@ -42,12 +45,17 @@ class Writer:
             self.failed.append(done.failure)
         if done.asset or done.failure:
             self._waiting.append(done)
-        if len(self._waiting) >= self._batch_rows or time.monotonic() - self._last > SECONDS_BETWEEN_WRITES:
+            self._rows += max([1, *(len(several) for several in done.rows.values())])
+        self.flush_when_due()
+
+    def flush_when_due(self) -> None:
+        """Write when enough waits, or when the last time is long ago."""
+        if self._rows >= self._batch_rows or time.monotonic() - self._last > SECONDS_BETWEEN_WRITES:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits. It is durable when this returns."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._rows = self._waiting, [], 0
         if waiting:
             # In a thread of its own a commit is not torn by ctrl-C: leaving the block waits for its end.
             with ThreadPoolExecutor(1) as thread:
