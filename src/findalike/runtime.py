@@ -6,7 +6,6 @@ from __future__ import annotations
 import atexit
 import hashlib
 import importlib.util
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from findalike.errors import EncoderError, ExtraMissing
+from findalike.files import replace_file
 
 
 def locate(package: str, pattern: str, extra: str = "") -> Path:
@@ -65,14 +65,7 @@ def cached(folder: Path, name: str, build: Callable[[], bytes]) -> Path:
 
 def _written(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    replace_file(path, data)
     return path
 
 

@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from findalike.errors import LibraryError, UsageError
-from findalike.store.manifest import replace_file
+from findalike.files import replace_file
 from findalike.types import Asset
 
 NAME = "not-duplicates.json"

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike.errors import EncoderError, LibraryError, UsageError
+from findalike.files import replace_file
 from findalike.types import Card
 
 FOLDER = "learned"
@@ -69,24 +69,11 @@ def save(card: Card, arrays: Arrays, library: Path) -> Card:
     family, _, name = card.name.partition(":")
     path = library / FOLDER / f"{family}-{name}-{sha256[:8]}.npz"
     try:
-        _write(path, buffer.getvalue())
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, buffer.getvalue())
     except OSError as error:
         raise LibraryError(f"{path} cannot be written: {error.strerror or error}") from error
     return replace(card, source=f"{family}:{path}", sha256=sha256)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def card_of(text: str, precision: str | None = None) -> Card:

@@ -1,12 +1,12 @@
-"""Files that are there whole or not at all."""
+"""What is written to a path that somebody named: whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from findalike.errors import UsageError
+from findalike.files import replace_file
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -20,7 +20,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
         else:
-            _replace(target.resolve(), data)
+            replace_file(target.resolve(), data)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror or error}") from error
 
@@ -32,14 +32,3 @@ def check(path: str | os.PathLike[str]) -> None:
         raise UsageError(f"{target}: this is a folder; give the name of a file in it")
     if not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}; make it first")
-
-
-def _replace(target: Path, data: bytes) -> None:
-    beside = target.with_name(f".findalike-{secrets.token_hex(6)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

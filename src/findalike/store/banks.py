@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from findalike.errors import LibraryError, LibraryMismatch, UsageError
-from findalike.store.manifest import replace_file
+from findalike.files import replace_file
 from findalike.types import Bank, Concept, Evidence, EvidenceTable
 
 NAME = "banks.json"

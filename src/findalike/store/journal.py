@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from findalike.errors import LibraryError
-from findalike.store.manifest import replace_file
+from findalike.files import replace_file
 
 NAME = "pending.json"
 

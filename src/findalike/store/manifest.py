@@ -6,13 +6,13 @@ It is replaced as a whole (a temporary file, fsync, rename), so a reader sees th
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing
+from findalike.files import replace_file as replace_file
 from findalike.store.base import card_from_json, card_to_json
 from findalike.types import Card
 
@@ -45,20 +45,6 @@ def write(library: Path, cards: Mapping[str, Card]) -> None:
         "cards": [card_to_json(card) for card in cards.values()],
     }
     replace_file(library / NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a whole file so that a reader, or the next run after a crash, finds the old text or the new."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _cards(path: Path, text: str) -> dict[str, Card]:
