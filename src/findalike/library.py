@@ -22,6 +22,7 @@ from findalike import duplicates as repeats
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
+from findalike.decode.sampling import Sampling
 from findalike.encode import catalog, learned, whitening
 from findalike.encode.base import Encoder, TextEncoder
 from findalike.errors import (
@@ -140,6 +141,9 @@ class Library:
         retry: bool = False,
         regions: str | Sequence[str] | None = None,
         faces: bool = False,
+        films: bool | None = None,
+        frames: str | None = None,
+        per_minute: int | None = None,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
@@ -151,14 +155,18 @@ class Library:
         that failed before and have not changed. `regions` names finders of parts of pictures, such as
         `objects`, `grid` or `onnx:detector.onnx`; parts get vectors of their own, so that small things are
         found, and the library remembers its finders. With `faces` they are found and described, and so are
-        those of the pictures that this library gets from then on. `wait`: seconds to wait for another
-        writer, -1 for ever.
+        those of the pictures that this library gets from then on. Of films, which `films=False` passes over,
+        `frames` are kept: a rate such as `1/s` or `5s`, `scene` or `key`, at most so many `per_minute`; the
+        settings say otherwise. `wait`: seconds to wait for another writer, -1 for ever.
         Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
         """
         if not paths and table is None:
             raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
         names = [encoder] if isinstance(encoder, str) else list(encoder or ())
         options = sources.Options(tuple(include), tuple(exclude), hidden, archives)
+        wanted = None if films is None else ("no", "yes")[films]
+        settings = settings_.changed(self.settings, films=wanted, frames=frames, frames_per_minute=per_minute)
+        Sampling.parse(settings.frames)
         with self._writing(wait):
             found = ingest.roots(paths, options, self.store, sweep)
             if table is not None:
@@ -170,7 +178,7 @@ class Library:
             watchers = banks.observers()
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
-            done = ingest.ingest(self.store, encoders, found, self.settings, watch, retry, watchers, divide)
+            done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, divide)
             return replace(done, failures=(*lost, *gone, *done.failures))
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,12 +24,13 @@ import findalike
 from findalike import regions, settings, sources
 from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.decode.sampling import Sampling
 from findalike.encode import catalog
 from findalike.errors import LibraryLocked, LibraryMissing
 from findalike.ingest import Progress as Tick
 from findalike.ingest import Report, Watch
 from findalike.library import Library
-from findalike.present.caption import printable
+from findalike.present.caption import moment, printable
 
 SHOWN_FAILURES = 20
 _PHASES = {"listing": "Looking", "encoding": "Encoding", "sweeping": "Sweeping"}
@@ -42,6 +44,7 @@ Examples:
   findalike index --table products.csv --path-column photo
   findalike index ~/Pictures --regions objects
   findalike index ~/Pictures --faces
+  findalike index ~/Films --frames 2/s
   findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
 )
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -78,6 +81,12 @@ Examples:
     "--faces", is_flag=True,
     help="Find faces, and those of the same persons; needs the extra findalike[faces]. Off unless asked for.",
 )  # fmt: skip
+@click.option(
+    "--frames", metavar="WHICH",
+    help="Of films: a rate such as 1/s (the default) or 5s, scene, or key. What looks the same is kept once.",
+)  # fmt: skip
+@click.option("--per-minute", type=click.IntRange(1), help="At most so many frames of a film a minute; 120.")
+@click.option("--no-films", "films", flag_value=False, default=None, type=bool, help="Pass films over.")
 @click.option("--sweep", is_flag=True, help="Forget what is gone even if a whole root is missing or empty.")
 @click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
@@ -102,6 +111,7 @@ def index(
     try:
         findalike.open(library, "r").close()
     except LibraryMissing:
+        Sampling.parse(options["frames"] or settings.default().frames)
         finders = regions.listed(options["regions"])
         _check(paths, table, options["path_column"], encoders, options["precision"], finders)
         if options["faces"]:
@@ -184,6 +194,14 @@ def _record(report: Report) -> dict[str, Any]:
     return values
 
 
+def _described(tick: Tick) -> str:
+    """What is done now; of a film, how far it is: `harbour.mp4 1:02:30 of 2:00:00`."""
+    if not tick.film:
+        return _PHASES[tick.phase]
+    name = escape(printable(tick.film.replace("\\", "/").rpartition("/")[2]))
+    return f"{name} {moment(tick.seconds)}" + (f" of {moment(tick.of)}" if tick.of else "")
+
+
 class _Bar:
     """A progress bar on a terminal, nothing elsewhere."""
 
@@ -211,7 +229,11 @@ class _Bar:
         seconds = self._bar.tasks[0].elapsed or 0.0
         rate = f"{(tick.done - self._first) / seconds:,.0f}/s" if tick.phase == "encoding" and seconds else ""
         failed = f"{tick.failed:,} failed" if tick.failed else ""
-        self._bar.update(self._task, completed=tick.done, rate=rate, failed=failed)
+        part = tick.seconds / tick.of if tick.of else 0.0
+        self._bar.update(
+            self._task, description=_described(tick), completed=tick.done + min(part, 0.99), rate=rate,
+            failed=failed,
+        )  # fmt: skip
 
     def close(self) -> None:
         self._bar.stop()

@@ -26,6 +26,7 @@ COMMANDS = {
     "words": ("words", "Show the words near a word, and how many pictures each would find."),
     "tag": ("words", "Tag every picture with words of your own."),
     "duplicates": ("duplicates", "Find pictures that are there more than once, and clean up."),
+    "frames": ("frames", "Write frames of a film as pictures."),
     "info": ("manage", "Show what a library holds."),
     "doctor": ("manage", "Check a library, and repair it on request."),
     "remove": ("manage", "Forget pictures; their files are never touched."),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from findalike.decode import colour
-from findalike.decode.image import opened
+from findalike.decode.image import PIXEL_BUDGET, check_budget, opened
 from findalike.tracks import LUMA_SIDE
 from findalike.types import Pixels
 
@@ -44,16 +44,27 @@ class Still:
 class Animation:
     """The frames of a picture that moves. What follows a damaged frame is left out: `problem` says so."""
 
-    def __init__(self, data: bytes, media: str) -> None:
-        self._data, self._media = data, media
+    def __init__(self, data: bytes, media: str, budget: int = PIXEL_BUDGET) -> None:
+        self._data, self._media, self._budget = data, media, budget
         self.problem = ""
         self.seen = 0.0
 
-    def frames(self) -> Iterator[Still]:
+    def frames(
+        self, start: float = 0.0, end: float | None = None, keys: bool = False, brisk: bool = False
+    ) -> Iterator[Still]:
+        """Those shown between `start` and `end`, in seconds. Every one is a key frame."""
+        for still in self._stills():
+            if end is not None and still.time >= end:
+                return
+            if still.end > start:
+                yield still
+
+    def _stills(self) -> Iterator[Still]:
         self.problem, self.seen = "", 0.0
         image: Any = opened(self._data, self._media)
+        check_budget(image.size, self._budget)
         try:
-            for number in range(image.n_frames):
+            for number in range(getattr(image, "n_frames", 1)):
                 image.seek(number)
                 image.load()
                 end = self.seen + (float(image.info.get("duration") or 0) / 1000 or _UNSAID)

@@ -230,7 +230,10 @@ class Worker:
     def _moving(self, done: Done, data: bytes, tell: Tell) -> None:
         """A picture that moves is its first frame, and has rows of the others beside that one's."""
         asset = cast(Asset, done.asset)
-        joined, moving = self._joined(done), animation.Animation(data, asset.media)
+        joined, moving = (
+            self._joined(done),
+            animation.Animation(data, asset.media, self._settings.pixel_budget),
+        )
         self._describe([done])
         if done.failure:
             return
