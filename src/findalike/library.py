@@ -38,6 +38,7 @@ from findalike.errors import (
 from findalike.ingest import Report, Watch
 from findalike.learn import Lesson
 from findalike.look import THING, WAYS
+from findalike.people import Face, People
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
 from findalike.search.clips import Clips
@@ -54,6 +55,10 @@ Mode = Literal["r", "a"]
 
 IN_MEMORY = ":memory:"
 LOCK, HOLDER, REGIONS = "writer.lock", "writer.json", "regions"
+UNDIVIDED = (
+    "the part is compared with whole pictures: findalike index FOLDER --regions objects makes small things in "
+    "them be found"
+)
 IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
 """What two cards must share for their vectors to be of one space, beside its name."""
 
@@ -105,7 +110,10 @@ class Library:
         self._clips = Clips(settings)
         self._encoders: dict[str, Encoder] = {}
         self._text_encoders: dict[str, TextEncoder | None] = {}
+        self._finders: list[str] = []
         self._loading = threading.Lock()
+        folder = None if path == IN_MEMORY else Path(path)
+        self.people = People(store, folder, self._writing, mode == "a")
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +187,7 @@ class Library:
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
             done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, divide)
+            self.people.follow()
             return replace(done, failures=(*lost, *gone, *done.failures))
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
@@ -196,19 +205,24 @@ class Library:
     def _remembered(self, asked: Sequence[str]) -> tuple[list[finders.Finder], list[Failure]]:
         """The finders of regions that are asked for, and those that this library was ever filled with, so
         that a changed picture keeps its parts; of these, what is gone is named."""
-        path = Path(self.path) / REGIONS
         found = {name: finders.load(name, self.settings) for name in asked}
         lost = []
-        kept = self.path != IN_MEMORY
-        known = path.read_text("utf-8").splitlines() if kept and path.exists() else []
+        known = self._known_finders()
         for name in [name for name in known if name not in found]:
             try:
                 found[name] = finders.load(name, self.settings)
             except FindalikeError as error:
                 lost.append(Failure(name, "encode", str(error)))
-        if kept and asked:
-            path.write_text("\n".join(dict.fromkeys([*known, *asked])) + "\n", "utf-8")
+        self._finders = list(dict.fromkeys([*known, *asked]))
+        if self.path != IN_MEMORY and asked:
+            (Path(self.path) / REGIONS).write_text("\n".join(self._finders) + "\n", "utf-8")
         return list(found.values()), lost
+
+    def _known_finders(self) -> list[str]:
+        """The finders of regions that this library was ever filled with, by their references."""
+        path = Path(self.path) / REGIONS
+        written = path.read_text("utf-8").splitlines() if self.path != IN_MEMORY and path.exists() else []
+        return list(dict.fromkeys([*written, *self._finders]))
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None, faces: bool) -> list[Card]:
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
@@ -252,6 +266,7 @@ class Library:
             chosen = self._chosen(what, where, missing)
             if chosen and not dry_run:
                 self.store.remove([asset.id for asset in chosen])
+                self.people.follow()
         return chosen
 
     def _chosen(self, what: Sequence[str], where: str | None, missing: bool) -> list[Asset]:
@@ -352,6 +367,7 @@ class Library:
         min_score: float = 0.0,
         region: Box | None = None,
         focus: str | None = None,
+        face: int | None = None,
         encoder: str | Sequence[str] | None = None,
         include_self: bool = False,
         diverse: float = 0.0,
@@ -366,15 +382,16 @@ class Library:
         `what` may be paths, words, bytes of a picture file, PIL images, arrays of shape (height, width, 3),
         asset ids, `Term`s, or one `Query`, which then says all; `text` is words whatever they look like.
         `region` (left, top, right, bottom in 0..1) is the part, and `focus` the thing, that counts of the one
-        picture given. `Query` says what the others mean; `watch` is told how many of how many hits were
-        verified. Raises QueryError, LibraryMismatch.
+        picture given, `face` the number of one of its faces, counted left to right. `Query` says what the
+        others mean; `watch` is told how many of how many hits were verified. Raises QueryError,
+        LibraryMismatch.
         """
         if len(what) == 1 and isinstance(what[0], Query):
             return self._answer(what[0], watch)
         texts = _texts(text)
         terms = [self.term(each) for each in what] + [Term(each, "text") for each in texts]
-        if region is not None or focus is not None:
-            terms = _on_the_picture(terms, region, focus)
+        if (region, focus, face) != (None, None, None):
+            terms = _on_the_picture(terms, region, focus, face)
         names = encoder if encoder is None or isinstance(encoder, str) else _names(encoder)
         rest = (k, min_score, include_self, diverse, offset, cursor, look or (), verify)
         return self._answer(Query(tuple(terms), where, names, *rest), watch)
@@ -383,7 +400,10 @@ class Library:
         query = replace(query, terms=tuple(self._there(term) for term in query.terms))
         with timing.stage("rank"):
             searcher = Searcher(self.store, self.settings, self._shelves)
-            return searcher.search(query, self._spaces(query), watch)
+            hits = searcher.search(query, self._spaces(query), watch)
+        if any(term.box for term in query.terms) and not self._known_finders():
+            hits.notes = (*hits.notes, UNDIVIDED)
+        return hits
 
     def _there(self, term: Term) -> Term:
         """The term; of a path where nothing is, the library's picture of that path. Raises QueryError."""
@@ -394,6 +414,15 @@ class Library:
             raise QueryError(f"{term.what}: there is no such file; check the path, or give id: and a "
                              "picture's id")  # fmt: skip
         return replace(term, what=asset.id, kind="asset")
+
+    def faces(self, what: object) -> list[Face]:
+        """The faces of a picture or a film, numbered left to right, with whose they are where that is known:
+        those that the library keeps of its own, those that are found now of any other. `what` is as in
+        `search`. Raises QueryError, ExtraMissing."""
+        term = self._there(self.term(what))
+        known = any(catalog.describes_faces(card) for card in self.store.cards().values())
+        looker = self._space(self._faces_card() if known else self._asked(catalog.FACES)).looker
+        return self.people.described(looker.faces(term, looker.asset(term)))
 
     def tags(self, what: object) -> list[Tag]:
         """What a picture shows, bank by bank, the surest first: what the library keeps of its own pictures,
@@ -505,6 +534,8 @@ class Library:
             return self._ways(query)
         if query.encoders:
             cards = [self._card(name) for name in query.encoders]
+        elif any(term.face is not None for term in query.terms):
+            cards = [self._faces_card()]
         elif all(term.kind == "text" for term in query.terms):
             cards = [self._reads_words() or self._card(None)]
         else:
@@ -512,6 +543,11 @@ class Library:
             if any(term.kind == "text" for term in query.terms) and not catalog.reads_words(cards[0]):
                 cards = [*cards, *filter(None, [self._reads_words()])]
         return [self._space(card) for card in {card.space: card for card in cards}.values()]
+
+    def _faces_card(self) -> Card:
+        """The card of the library's faces. Raises LibraryMismatch."""
+        cards = self.store.cards().values()
+        return self._card(next((c.space for c in cards if catalog.describes_faces(c)), catalog.FACES))
 
     def _ways(self, query: Query) -> list[Space]:
         """The spaces of the ways of looking alike, and after them that of words where there are some.
@@ -773,13 +809,15 @@ def _texts(text: object) -> list[str]:
     return several or []
 
 
-def _on_the_picture(terms: Sequence[Term], region: Box | None, focus: str | None) -> list[Term]:
-    """The terms, the region and the focus given to the one picture among them. Raises QueryError."""
+def _on_the_picture(
+    terms: Sequence[Term], region: Box | None, focus: str | None, face: int | None
+) -> list[Term]:
+    """The terms, with region, focus and face given to the one picture among them. Raises QueryError."""
     pictures = [term for term in terms if term.kind in ("image", "asset")]
     if len(pictures) != 1:
-        given = "a region" if region is not None else "a focus"
+        given = "a face" if face is not None else "a focus" if region is None else "a region"
         raise QueryError(f"{given} is of one picture, but there are {len(pictures)} in the query; use Term")
-    chosen = replace(pictures[0], box=region, focus=focus)
+    chosen = replace(pictures[0], box=region, focus=focus, face=face)
     return [chosen if term is pictures[0] else term for term in terms]
 
 

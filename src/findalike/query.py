@@ -79,7 +79,8 @@ class Term:
 
     `what` is, for an `image`, a path, the bytes of a picture file, or upright RGB pixels (height, width, 3)
     of uint8; for an `asset` its id; for a `text` the words; for a `vector` its numbers, of shape (dim,).
-    `box` is the part of the picture that counts, `focus` names the thing in it that does. Raises QueryError.
+    `box` is the part of the picture that counts, `focus` names the thing in it that does, `face` is the
+    number of the face that does: from 1, left to right. Raises QueryError.
     """
 
     what: str | bytes | Pixels | Vector
@@ -87,6 +88,7 @@ class Term:
     box: Box | None = None
     weight: float = 1.0
     focus: str | None = None
+    face: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in _CHECKS:
@@ -101,6 +103,17 @@ class Term:
             if self.kind not in ("image", "asset"):
                 raise QueryError(f"a focus names a thing in a picture; a {self.kind} shows none")
             _checked_words(self.focus)
+        if self.face is not None:
+            self._check_face()
+
+    def _check_face(self) -> None:
+        if not _is_whole(self.face) or (self.face or 0) < 1:
+            raise QueryError(f"face is {self.face!r}, but it must be a number from 1, counted left to right")
+        if self.kind not in ("image", "asset"):
+            raise QueryError(f"a face is of a picture; a {self.kind} shows none")
+        if self.box is not None or self.focus is not None:
+            other = "a region" if self.box is not None else "a focus"
+            raise QueryError(f"a face and {other} both say what counts of the picture; give one of them")
 
     @property
     def label(self) -> str:
@@ -120,7 +133,7 @@ class Term:
     def _key(self) -> tuple[object, ...]:
         what = self.what
         known = (what.shape, what.tobytes()) if isinstance(what, np.ndarray) else what
-        return self.kind, known, self.box, self.weight, self.focus
+        return self.kind, known, self.box, self.weight, self.focus, self.face
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +444,8 @@ def _term_to_json(term: Term) -> dict[str, Any]:
         value = {"pixels": {"shape": list(what.shape), "data": base64.b64encode(what.tobytes()).decode()}}
     part = {} if term.box is None else {"box": list(term.box)}
     focus = {} if term.focus is None else {"focus": term.focus}
-    return value | part | focus | {"weight": term.weight}
+    face = {} if term.face is None else {"face": term.face}
+    return value | part | focus | face | {"weight": term.weight}
 
 
 def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
@@ -468,7 +482,7 @@ _WHAT: dict[str, TermKind] = {
 
 
 def _term_from_json(data: object, where: str, paths: bool) -> Term:
-    values = _object(data, where, [*_WHAT, "box", "focus", "weight"])
+    values = _object(data, where, [*_WHAT, "box", "focus", "face", "weight"])
     named = [name for name in _WHAT if name in values]
     if len(named) != 1:
         raise QueryError(
@@ -490,6 +504,7 @@ def _term_from_json(data: object, where: str, paths: bool) -> Term:
             values.get("box"),
             1.0 if values.get("weight") is None else values["weight"],
             values.get("focus"),
+            values.get("face"),
         )
         return Term(cast(Any, what), _WHAT[name], *rest)
     except QueryError as error:

@@ -53,6 +53,7 @@ Examples:
   findalike search photo.jpg
   findalike search beach.jpg "with a dog" 0.5:sunset --minus crowd.jpg -k 50
   findalike search photo.jpg --focus cat --diverse
+  findalike search group.jpg --face 2
   findalike search "red car" --where "year >= 2015 and tag != 'toy'" --sheet found.png
   findalike search photo.jpg --min-score 0.85 --paths -0 | xargs -0 ls -l
   findalike search --where "taken is null" --jsonl"""
@@ -71,6 +72,10 @@ Examples:
     "--region", metavar="L,T,R,B", help="The part of the picture that counts: fractions, percent or pixels."
 )
 @click.option("--focus", metavar="WORD", help="The thing in the picture that counts, such as cat.")
+@click.option(
+    "--face", type=int, metavar="N",
+    help="Its face that counts, left to right: pictures of that person. See findalike faces.",
+)  # fmt: skip
 @click.option(
     "--diverse", callback=_strength, is_flag=False, flag_value=str(DIVERSE), default="0", metavar="[D]",
     help=f"Hits that look alike give way to others: 0 to 1, {DIVERSE} when no number is given.",
@@ -138,12 +143,12 @@ def search(
 
 def _query(
     library: Library, terms: Sequence[str], k: int, minus: Sequence[str], where: str | None, min_score: float,
-    region: str | None, focus: str | None, diverse: float, encoders: tuple[str, ...], offset: int,
-    cursor: str | None, include_self: bool, look: str | None, verify: str | None,
+    region: str | None, focus: str | None, face: int | None, diverse: float, encoders: tuple[str, ...],
+    offset: int, cursor: str | None, include_self: bool, look: str | None, verify: str | None,
 ) -> Query:  # fmt: skip
     parsed = [_term(library, term) for term in terms]
-    if region is not None or focus is not None:
-        parsed = _marked(library, parsed, region, focus)
+    if (region, focus, face) != (None, None, None):
+        parsed = _marked(library, parsed, region, focus, face)
     parsed += _away(library, minus)
     looks = () if look is None else parse_look(look)
     rest = (k, min_score, include_self, diverse, offset, cursor, looks, verify)
@@ -168,11 +173,15 @@ def _term(library: Library, text: str) -> Term:
         raise QueryError(f"{error}. Is it a picture or words? For words: 'text:{words}'") from None
 
 
-def _marked(library: Library, terms: Sequence[Term], region: str | None, focus: str | None) -> list[Term]:
-    """The terms, the region and the focus given to the one picture among them."""
+def _marked(
+    library: Library, terms: Sequence[Term], region: str | None, focus: str | None, face: int | None
+) -> list[Term]:
+    """The terms, with region, focus and face given to the one picture among them."""
     pictures = [term for term in terms if term.kind in ("image", "asset")]
     if len(pictures) != 1:
-        option, what = ("--focus", "a thing in") if region is None else ("--region", "a part of")
+        given = [face is not None, region is not None, True]
+        options = (("--face", "a face of"), ("--region", "a part of"), ("--focus", "a thing in"))
+        option, what = options[given.index(True)]
         count = f"there are {len(pictures)}" if pictures else "none is given"
         raise QueryError(f"{option} marks {what} one picture, but {count}")
     (picture,) = pictures
@@ -180,7 +189,7 @@ def _marked(library: Library, terms: Sequence[Term], region: str | None, focus: 
     if region is not None:
         parsed = parse_region(region)
         box = parsed.resolve(*(library.size_of(picture) if parsed.unit == "pixel" else (1, 1)))
-    return [replace(term, box=box, focus=focus) if term is picture else term for term in terms]
+    return [replace(term, box=box, focus=focus, face=face) if term is picture else term for term in terms]
 
 
 def _changed(library: Library, query: Query, context: click.Context) -> Query:
@@ -196,8 +205,9 @@ def _changed(library: Library, query: Query, context: click.Context) -> Query:
     terms = [_term(library, term) for term in given["terms"]]
     if not (terms or given["minus"]):
         terms = list(query.terms)
-    if given["region"] is not None or given["focus"] is not None:
-        terms = _marked(library, terms, given["region"], given["focus"])
+    marks = [given[name] for name in ("region", "focus", "face")]
+    if marks != [None, None, None]:
+        terms = _marked(library, terms, *marks)
     return replace(query, terms=(*terms, *_away(library, given["minus"])), **changes)
 
 

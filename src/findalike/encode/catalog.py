@@ -67,6 +67,11 @@ def _efficientnet(name: str, side: int, sha256: str) -> tuple[Card, ...]:
     return tuple(calibrated(replace(card, precision=precision)) for precision in ("int8", "float32"))
 
 
+def describes_faces(card: Card) -> bool:
+    """Whether the rows of a card's space are of faces."""
+    return card.name.partition(":")[0] == FACES
+
+
 def calibrated(card: Card) -> Card:
     """The card with the calibration of its space, where one was measured."""
     return replace(card, calibration=calibration.measured().get(card.space, ()))

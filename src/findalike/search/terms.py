@@ -13,14 +13,16 @@ import numpy as np
 from findalike import decode, pixels, plugins, sources, timing
 from findalike import uri as uris
 from findalike.distance import COSINE
-from findalike.encode.base import Encoder, TextEncoder, encode, short_side
+from findalike.encode import catalog
+from findalike.encode.base import Encoder, PartEncoder, TextEncoder, encode, short_side
 from findalike.errors import LibraryMismatch, QueryError, ReadError
 from findalike.query import Term
+from findalike.search import faces
 from findalike.search.clips import Clip, Clips, begins_film, is_film, mean_of, some, track_of
 from findalike.settings import Settings
 from findalike.store.base import Store
 from findalike.tracks import TRACK, Track
-from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Vector, Vectors
+from findalike.types import Asset, Box, Card, Origin, Picture, Pixels, Row, Vector, Vectors
 from findalike.words.lexicon import CLASS_COUNT, lexicon
 
 FOCUS_SIDE = 896
@@ -70,6 +72,8 @@ class Looker:
         if term.kind == "text":
             return Seen(term, self._worded(term))
         asset = self.asset(term)
+        if catalog.describes_faces(self.card):
+            return self._of_face(term, asset)
         if self._shows_film(term, asset):
             return self._of_film(term, asset)
         if asset and term.box is None and term.focus is None:
@@ -86,6 +90,39 @@ class Looker:
             vector, box, seen = self._focused(_cropped(picture, term.box), term.focus)
         lost = f"no {term.focus} is seen in {term.label}; what is most like one there was looked for"
         return Seen(term, vector, asset, picture, _within(box, term.box), "" if seen else lost)
+
+    def _of_face(self, term: Term, asset: Asset | None) -> Seen:
+        """The face that a term means, of those the library keeps or of those found now."""
+        if term.focus is not None:
+            raise QueryError(f"a focus names a thing; of the faces in {term.label} choose one with --face N")
+        kept = asset is not None and self._is_kept(asset)
+        picture = None if kept or self._shows_film(term, asset) else self.picture(term, asset)
+        face = faces.chosen(self.faces(term, asset, picture), term)
+        return Seen(term, face.vector, asset, picture, face.origin.box)
+
+    def faces(
+        self, term: Term, asset: Asset | None = None, picture: Picture | None = None
+    ) -> list[faces.FoundFace]:
+        """All faces of a picture or a film, numbered, in a space of faces. Raises QueryError."""
+        if asset is not None and self._is_kept(asset):
+            return faces.numbered(self.store.rows(self.card.space, [asset.id]))
+        if picture is None and self._shows_film(term, asset):
+            pictures = list(self._clip(term, asset).pictures)
+        else:
+            pictures = [picture or self.picture(term, asset)]
+        encoder = cast(PartEncoder, self.encoder())
+        with timing.stage("encode"):
+            parts = [part for each in pictures for part in encoder.parts(each)]
+            vectors = encode(encoder, parts)
+        rows = (Row(p.origin.key, p.origin, v) for p, v in zip(parts, vectors, strict=True))
+        return faces.numbered(rows, kept=False)
+
+    def _is_kept(self, asset: Asset) -> bool:
+        """Whether the library looked for parts of an asset."""
+        space = self.card.space
+        if space not in self.store.cards():
+            return False
+        return bool(self.store.attachments(asset.id, [space]) or self.store.rows(space, [asset.id]))
 
     def _shows_film(self, term: Term, asset: Asset | None) -> bool:
         if asset:

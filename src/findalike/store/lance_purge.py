@@ -7,9 +7,11 @@ every table that marks rows as deleted is written again, indexes go, and then al
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +22,7 @@ from findalike.store.lance_snapshot import Tables
 from findalike.store.lance_text import COLUMN, Vocabulary
 
 _NONE = timedelta(0)
+_CONDITION = re.compile(rb" IN \(| = '")  # of a deletion
 
 
 def purge(tables: Tables, name: str, progress: Progress) -> None:
@@ -29,9 +32,15 @@ def purge(tables: Tables, name: str, progress: Progress) -> None:
     for index in table.list_indices():
         table.drop_index(index.name)
     forget_versions(table)
-    if any((tables.folder(name) / "_deletions").glob("*")):
+    if _tells_of_deletions(tables.folder(name)):
         tables.rewrite(name)
         forget_versions(tables.latest(name))
+
+
+def _tells_of_deletions(folder: Path) -> bool:
+    """Whether rows are marked as deleted, or the last change still says which were."""
+    last = b"".join(path.read_bytes() for path in (folder / "_transactions").glob("*"))
+    return any((folder / "_deletions").glob("*")) or bool(_CONDITION.search(last))
 
 
 def forget_versions(table: Any) -> None:

@@ -3,14 +3,14 @@ and searches know them as they know any tag, and they stay when the file changes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from findalike.errors import UsageError
 from findalike.filters import folded
 from findalike.store.base import Store
-from findalike.store.columns import check_tags, kept_tags
-from findalike.tagging.tables import LABELS, Tables, own_banks, row, vocabularies
-from findalike.types import Bank, Concept, Evidence, EvidenceTable
+from findalike.store.columns import check_tags
+from findalike.tagging.tables import LABELS, Tables, retagged, row
+from findalike.types import Bank, Concept, EvidenceTable
 
 LONGEST = 100
 """Letters of a label."""
@@ -47,27 +47,13 @@ def label(store: Store, asset_ids: Sequence[str], add: Sequence[str], remove: Se
     number = {folded(concept.name): n for n, concept in enumerate(bank.concepts)}
     plus = dict.fromkeys((number[folded(each)] for each in add), 1.0)
     minus = {number.get(folded(each)) for each in remove}
-    tables = Tables(store, [*own_banks(), *vocabularies(store), LABELS])
+    tables = Tables(store, [LABELS])
     before = {i: tables.of(LABELS, i) or {} for i in asset_ids}
     after = {i: {**{n: w for n, w in one.items() if n not in minus}, **plus} for i, one in before.items()}
     changed = {i: one for i, one in after.items() if one != before[i]}
     if changed:
-        store.put_evidence(LABELS, changed, _tags(store, tables, bank, before, changed))
+        store.put_evidence(LABELS, changed, retagged(store, bank, before, changed))
     return len(changed)
-
-
-def _tags(
-    store: Store, tables: Tables, bank: Bank, before: Mapping[str, Evidence], after: Mapping[str, Evidence]
-) -> dict[str, tuple[str, ...]]:
-    """The whole tags of assets: those they have, less labels that were taken off and that nothing else says,
-    and the new ones."""
-    found = {}
-    for i, asset in store.get(after).items():
-        gone = {folded(bank.concepts[n].name) for n in before[i] if n not in after[i]}
-        others = {folded(tag) for tag in tables.tags(i, {LABELS: {}})}
-        kept = [tag for tag in asset.tags if folded(tag) not in gone or folded(tag) in others]
-        found[i] = kept_tags([*kept, *(bank.concepts[n].name for n in sorted(after[i]))])
-    return found
 
 
 def _grown(store: Store, add: Sequence[str]) -> Bank:

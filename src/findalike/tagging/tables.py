@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from findalike.filters import folded
 from findalike.search.words import Shelf
 from findalike.store.banks import evidence_table
 from findalike.store.base import Store
-from findalike.types import Evidence, EvidenceTable
+from findalike.store.columns import kept_tags
+from findalike.types import Bank, Evidence, EvidenceTable
 from findalike.words.banks import observers, tags_of
 
 LABELS = "labels"
 """The bank of what people put on pictures themselves."""
+
+PEOPLE = "people"
+"""The bank of the names of persons whose faces pictures show."""
+
+GIVEN = (LABELS, PEOPLE)
+"""The banks of what people say, whatever pictures look like."""
 
 
 class Tables:
@@ -59,4 +67,19 @@ def own_banks() -> list[str]:
 
 def vocabularies(store: Store) -> list[str]:
     """The names of the banks that users made of words of their own."""
-    return [name for name in store.banks() if name not in own_banks() and name != LABELS]
+    return [name for name in store.banks() if name not in (*own_banks(), *GIVEN)]
+
+
+def retagged(
+    store: Store, bank: Bank, before: Mapping[str, Evidence], after: Mapping[str, Evidence]
+) -> dict[str, tuple[str, ...]]:
+    """The whole tags of assets whose evidence for one of the `GIVEN` banks changes: those they have, less
+    what was taken off and nothing else says, and what came."""
+    others = Tables(store, [*own_banks(), *vocabularies(store), *(n for n in GIVEN if n != bank.name)])
+    found = {}
+    for i, asset in store.get(after).items():
+        gone = {folded(bank.concepts[n].name) for n in before.get(i, {}) if n not in after[i]}
+        said = {folded(tag) for tag in others.tags(i)} if gone else set()
+        kept = [tag for tag in asset.tags if folded(tag) not in gone or folded(tag) in said]
+        found[i] = kept_tags([*kept, *(bank.concepts[n].name for n in sorted(after[i]))])
+    return found

@@ -14,7 +14,7 @@ from typing import Self
 
 from findalike import plugins
 from findalike.errors import UsageError
-from findalike.tagging.tables import LABELS
+from findalike.tagging.tables import GIVEN
 from findalike.types import Concept
 from findalike.words.banks import GROUP
 from findalike.words.lexicon import tokens
@@ -70,7 +70,7 @@ class Vocabulary:
 
 def check_name(name: str) -> str:
     """A name that a bank may have. Raises UsageError for one of those that come with findalike."""
-    if name in plugins.names(GROUP) or name == LABELS:
+    if name in plugins.names(GROUP) or name in GIVEN:
         raise UsageError(f"{name!r} is a bank of findalike's own; name the vocabulary otherwise, with --name")
     if not name.strip() or not name.isprintable() or len(name) > LONGEST:
         raise UsageError(f"{name[:40]!r} is no name for a vocabulary; give one such as --name garden")

@@ -21,7 +21,7 @@ from findalike.search.words import Shelf, checked
 from findalike.store.base import Store
 from findalike.store.columns import kept_tags
 from findalike.tagging.affinity import Affinity, scored
-from findalike.tagging.tables import LABELS, Tables, own_banks, vocabularies
+from findalike.tagging.tables import GIVEN, Tables, own_banks, vocabularies
 from findalike.tagging.vocabulary import Entry, Vocabulary
 from findalike.types import Bank, Evidence, Vectors
 from findalike.words.banks import TAG_FROM
@@ -69,7 +69,7 @@ def tag(
     )
     store.add_bank(bank)
     judge = _Judge(entries, space, shelf)
-    tables = Tables(store, [*own_banks(), *vocabularies(store), LABELS])
+    tables = Tables(store, [*own_banks(), *vocabularies(store), *GIVEN])
     ids, counts = sorted(store.encoded(space.card.space)), Counter[int]()
     for done, vectors in _wholes(store, space.card.space, ids):
         watch(done, len(ids))
@@ -84,7 +84,7 @@ def tag(
 def untag(store: Store, name: str) -> int:
     """Forget a vocabulary and its tags; returns how many pictures had one. Raises UsageError for a bank that
     comes with findalike or is not there."""
-    if name in own_banks() or name == LABELS:
+    if name in (*own_banks(), *GIVEN):
         raise UsageError(
             f"{name!r} is a bank of findalike's own, and stays; to list yours: findalike tag --list"
         )
@@ -93,7 +93,7 @@ def untag(store: Store, name: str) -> int:
         raise UsageError(f"the library has no vocabulary {name!r}; it has {', '.join(others) or 'none'}")
     table = store.evidence(name)
     shown = [i for i, count in zip(table.asset_ids, np.diff(table.starts), strict=True) if count]
-    tables = Tables(store, [*own_banks(), *(each for each in others if each != name), LABELS])
+    tables = Tables(store, [*own_banks(), *(each for each in others if each != name), *GIVEN])
     for start in range(0, len(shown), CHUNK):
         store.put_evidence(name, {}, {i: tables.tags(i) for i in shown[start : start + CHUNK]})
     store.remove_bank(name)

@@ -47,6 +47,7 @@ class TermIn(Asked):
     vector: Annotated[list[Number], Field(min_length=1, max_length=16_384)] | None = None
     box: BoxEdges | None = Field(default=None, description="the part of the picture that counts")
     focus: Line | None = Field(default=None, description="the thing in the picture that counts")
+    face: int | None = Field(default=None, ge=1, description="its face that counts, by number: left to right")
     weight: Number | None = Field(default=1.0, description="any number but 0")
 
 
@@ -209,6 +210,70 @@ class ExportIn(Asked):
     format: Literal["csv", "json", "zip"] = "json"
 
 
+class PersonRef(BaseModel):
+    number: int
+    name: str | None
+
+
+class FaceOut(BaseModel):
+    """A face in a picture, or in a film at a `time`. `number` counts from 1, left to right; `score`: how
+    surely it is a face; `person` is null where nobody knows whose it is; `picture` is the face, cut out."""
+
+    key: str
+    number: int
+    box: list[float]
+    time: float | None
+    score: float
+    person: PersonRef | None
+    picture: str
+
+
+class Faces(BaseModel):
+    faces: list[FaceOut]
+
+
+class FaceIn(Asked):
+    """Who a face is, or the number of a person it is not of."""
+
+    name: Label | None = None
+    not_person: Annotated[int, Field(ge=1, le=2**31)] | None = None
+
+
+class PersonIn(Asked):
+    name: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f]*$")]
+
+
+class MergeIn(Asked):
+    others: Annotated[list[Annotated[int, Field(ge=1, le=2**31)]], Field(min_length=1, max_length=100)]
+
+
+class FaceRef(BaseModel):
+    asset: str
+    key: str
+
+
+class PersonOut(BaseModel):
+    """`faces` and `pictures`: how many; `face` and `picture`: one of the faces, null where none is left."""
+
+    number: int
+    name: str | None
+    faces: int
+    pictures: int
+    picture: str | None
+    face: FaceRef | None
+
+
+class People(BaseModel):
+    """`loose`: faces that are nobody's."""
+
+    people: list[PersonOut]
+    loose: int
+
+
+class Undone(BaseModel):
+    undone: str
+
+
 class FailureOut(BaseModel):
     path: str
     stage: str
@@ -247,6 +312,14 @@ class ReportOut(BaseModel):
     seconds: float
 
 
+class FilmOut(BaseModel):
+    """How far a film is, in seconds; `of` is null where it does not say how long it is."""
+
+    path: str
+    seconds: float
+    of: float | None
+
+
 class JobOut(BaseModel):
     id: str
     folder: str
@@ -256,6 +329,7 @@ class JobOut(BaseModel):
     done: int
     total: int
     failed: int
+    film: FilmOut | None
     created: datetime
     started: datetime | None
     ended: datetime | None
@@ -316,6 +390,7 @@ class LibraryOut(BaseModel):
     limits: LimitsOut
     range: Range | None
     version: str
+    faces: int = Field(description="faces that were found in its pictures; 0 where none were looked for")
 
 
 class FacetValue(BaseModel):

@@ -220,7 +220,7 @@ class _Terms:
         weight = 1.0 if asked.weight is None else asked.weight
         box = tuple(asked.box) if asked.box else None
         try:
-            return Term(what, kind, box, weight, asked.focus)  # type: ignore[arg-type]
+            return Term(what, kind, box, weight, asked.focus, asked.face)  # type: ignore[arg-type]
         except QueryError as error:
             raise QueryError(f"{place}: {error}") from None
 
