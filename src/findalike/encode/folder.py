@@ -136,7 +136,7 @@ def verify(files: Mapping[str, Path], wanted: Mapping[str, str], space: str) -> 
 
 
 def put_back(sha256: str, space: str) -> str:
-    family = space.partition(":")[0]
+    family = space.rpartition(":")[0]
     return (
         f"put the file of SHA-256 {sha256} back, or say where it is now: "
         f"findalike index --encoder {family}:PATH on the folders again"

@@ -67,6 +67,8 @@ def similarity(points: Points, places: Points) -> NDArray[np.float64]:
     size = max(float(np.square(x).sum()), 1e-12)
     along = float((x * y).sum()) / size
     aside = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum()) / size
+    if np.hypot(along, aside) < 1e-6:  # all points in one place: moved, and no more
+        along = 1.0
     turn = np.array([[along, -aside], [aside, along]])
     return np.column_stack([turn, places.mean(axis=0) - turn @ points.mean(axis=0)])
 

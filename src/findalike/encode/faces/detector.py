@@ -17,8 +17,11 @@ from findalike.types import Pixels
 Numbers = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-LEAST_SIDE = 24
-"""Pixels of the smallest face that is looked for; some that are a little smaller are found too."""
+LEAST_SIDE = 20
+"""Pixels of the longer side of the smallest face that is taken: of smaller ones, too little can be said."""
+
+_WINDOW = 1.2
+"""How much larger than the smallest face the first network's smallest window is: it finds those too."""
 
 LEAST_CHANCES = (0.7, 0.7, 0.9)
 """Probability of a face from which on each network's finding counts."""
@@ -83,7 +86,7 @@ class Detector:
 
     def _proposed(self, picture: Pixels) -> Numbers:
         boxes, chances = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
-        for level, scale in _pyramid(picture, CELL / self.least_side):
+        for level, scale in _pyramid(picture, CELL / (_WINDOW * self.least_side)):
             corrections, likely = self.proposal.run(["boxes", "faces"], {"pixels": level[None]})
             rows, columns = np.nonzero(likely[0] >= self.least_chances[0])
             corner = np.stack([columns, rows, columns, rows], axis=1) * STEP
@@ -108,8 +111,9 @@ class Detector:
         corrections, chances, points = _seen(self.output, names, picture, windows, 48)
         side = (windows[:, 2:] - windows[:, :2])[:, None]
         landmarks = windows[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * side
-        likely = chances >= self.least_chances[2]
-        found = Faces(_corrected(windows, corrections), chances, landmarks).chosen(likely)
+        boxes = _corrected(windows, corrections)
+        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= self.least_side
+        found = Faces(boxes, chances, landmarks).chosen(large & (chances >= self.least_chances[2]))
         return found.chosen(apart(found.boxes, found.chances, _SAME_FACE, MOST_FACES, within=True))
 
 
