@@ -288,3 +288,34 @@ def test_names_of_finders_as_text_and_lists() -> None:
     assert regions.listed(None) == []
     (file,) = regions.listed("onnx:model.onnx")
     assert file == f"onnx:{Path('model.onnx').absolute()}"
+
+
+def test_a_part_is_searched_for_among_parts_or_a_note_says_that_there_are_none(
+    tmp_path: Path, photo: Photo
+) -> None:
+    """The query is a large picture of which the lower left part counts."""
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for number, (name, ground) in enumerate(
+        [("chelsea", "grass"), ("coffee", "brick"), ("chelsea", "gravel")]
+    ):
+        scene = photo(ground, (1000, 800)).convert("RGB")
+        scene.paste(photo(name, (320, 240)), (40 + 250 * number, 500 - 200 * number))
+        scene.save(folder / f"{number}.jpg", quality=90)
+    drawn = (0.04, 0.625, 0.36, 0.925)
+    with findalike.open(tmp_path / "library") as library:
+        library.add(folder)
+        plain = library.search(folder / "0.jpg", region=drawn)
+        assert any("--regions objects makes small things in them be found" in note for note in plain.notes)
+        assert not library.search(folder / "0.jpg").notes
+        library.add(folder, regions="objects")
+        hits = library.search(folder / "0.jpg", region=drawn)
+        assert not hits.notes
+        assert [Path(hit.asset.uri).name for hit in hits] == ["2.jpg", "1.jpg"]
+        assert regions.overlap(hits[0].origin.box, (0.54, 0.125, 0.86, 0.425)) > 0.6
+        (record, _) = hits.to_dicts()
+        assert record["part"] == "region"
+        assert record["box"] == pytest.approx(hits[0].origin.box, abs=1e-6)
+    with findalike.open(":memory:") as library:
+        library.add(folder, regions="objects")
+        assert not library.search(folder / "0.jpg", region=drawn).notes

@@ -62,7 +62,7 @@ class Objects:
 
     def find(self, picture: Picture) -> Sequence[Proposal]:
         shown = _shown(picture.pixels)
-        if np.ptp(shown, axis=(0, 1)).max() <= STEP:
+        if np.ptp(shown[::4, ::4], axis=(0, 1)).max() <= STEP:
             return []  # of one colour: what the map then shows are the picture's own edges
         features = self.network.look(shown[np.newaxis], ["features"])[0][0]
         return chosen(features - self.network.centre[:, None, None], picture.pixels)
@@ -78,19 +78,22 @@ def chosen(features: Vectors, pixels: Pixels) -> list[Proposal]:
     places = features.reshape(len(features), -1).T
     strength = np.linalg.norm(places, axis=1)
     places = places / np.maximum(strength, 1e-6)[:, None]
-    agreement = _agreement(places, windows.inside)
+    agreement = np.where(windows.inside > 0, _agreement(places, windows.inside), -1)
     explained = np.maximum(_agreement(places, np.ones((1, len(places)), np.float32))[0], 0)
     share = strength / max(float(strength.sum()), 1e-6)
+    worth = 1 + FRAMED * framed
+    gain = worth * (np.maximum(agreement - explained, 0) @ share)
     found: list[int] = []
-    free = np.ones(len(boxes), bool)
-    while len(found) < MOST:
-        gain = (np.clip(agreement - explained, 0, None) * windows.inside) @ share * (1 + FRAMED * framed)
-        best = int(np.where(free, gain, -1).argmax())
-        if not free[best] or gain[best] < LEAST_GAIN:
-            break
+    while len(found) < MOST and gain.max() >= LEAST_GAIN:
+        best = int(gain.argmax())
         found.append(best)
-        explained = np.where(windows.inside[best] > 0, np.maximum(explained, agreement[best]), explained)
-        free &= _overlaps(boxes, boxes[best]) < OVERLAP
+        inside = np.flatnonzero(windows.inside[best])
+        now = np.maximum(explained[inside], agreement[best, inside])
+        near = agreement[:, inside]  # the only places that are explained better now
+        less = np.maximum(near - explained[inside], 0) - np.maximum(near - now, 0)
+        gain -= worth * (less @ share[inside])
+        gain[_overlaps(boxes, boxes[best]) >= OVERLAP] = -np.inf
+        explained[inside] = now
     return [Proposal((float(a), float(b), float(c), float(d))) for a, b, c, d in boxes[found]]
 
 
@@ -122,10 +125,10 @@ def _windows(height: int, width: int) -> _Windows:
 def _agreement(places: Vectors, inside: NDArray[np.float32]) -> NDArray[np.float32]:
     """The cosine of each place, of unit length, and the mean of the places inside each window: shape
     (windows, places)."""
-    towards = inside @ (places @ places.T)
-    length = np.sqrt(np.maximum((towards * inside).sum(axis=1, keepdims=True), 1e-12))
-    agreement: NDArray[np.float32] = towards / length
-    return agreement
+    towards: NDArray[np.float32] = inside @ (places @ places.T)
+    length = np.sqrt(np.maximum(np.einsum("wp,wp->w", towards, inside), 1e-12))
+    towards /= length[:, None]
+    return towards
 
 
 def _framed(
@@ -160,7 +163,8 @@ def _shown(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width) / STRIDE
     size = max(1, round(width * scale)) * STRIDE, max(1, round(height * scale)) * STRIDE
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0))
 
 
 def load(_: str, settings: Settings) -> Objects:

@@ -51,8 +51,8 @@ def _reduced(pixels: Pixels) -> NDArray[np.int16]:
 
 def _steps(small: NDArray[np.int16]) -> NDArray[np.float32]:
     """Where neighbours in a row differ more than those beside them, or one pixel from there: 0 or 1."""
-    height = np.abs(np.diff(small, axis=1)).max(axis=2)
-    height = np.pad(height, ((0, 0), (2, 1)))
+    red, green, blue = np.abs(np.diff(small, axis=1)).transpose(2, 0, 1)
+    height = np.pad(np.maximum(np.maximum(red, green), blue), ((0, 0), (2, 1)))
     middle = height[:, 1:-1]
     peaks = (middle > STEP) & (middle >= height[:, :-2]) & (middle >= height[:, 2:])
     wide = np.pad(peaks, ((0, 0), (1, 1)))
