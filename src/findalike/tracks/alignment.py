@@ -50,8 +50,9 @@ SHORTEST = 1.0
 SURE, CLEAR = 0.7, 0.95
 """The least confidence of an alignment, and that from which on no other is looked for."""
 
-SLACK, ALIKE = 6.0, 0.85
-"""By what factor a tick may differ more than usual, or how much alike it has to move."""
+SLACK, ALIKE, NOT_UNLIKE = 6.0, 0.85, 0.5
+"""By what factor a tick may differ more than usual, or how much alike it has to move; and how much within
+what windows agreed on."""
 
 PHASES = (0.0, 0.25, -0.25, 0.5, -0.5)
 """By what part of a tick one film may be later than the other."""
@@ -233,27 +234,25 @@ def _centred(cells: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _grown(query: Cells, film: Cells, first: int, last: int) -> tuple[int, int, NDArray[np.bool_]]:
-    """A stretch of ticks made longer and shorter at its ends, as far as ticks agree, and which in it do."""
-    good = _agreeing(query, film, slice(first, last))
+    """A stretch of ticks made longer and shorter at its ends, as far as ticks agree, and which in it do.
+
+    Ticks agree that differ no more about what stands than those of the stretch usually do, or that moved
+    alike; of those that windows agreed on it takes less.
+    """
+    known = slice(first, last)
+    moved, other = query - query[known].mean(axis=0), film - film[known].mean(axis=0)
+    apart = ((moved - other) ** 2).mean(axis=1)
+    alike = 2 * (moved * other).mean(axis=1) / ((moved**2 + other**2).mean(axis=1) + 2 * STILL)
+    usual = apart <= SLACK * max(float(np.median(apart[known])), STILL)
+    good = usual | (alike >= ALIKE)
     while first > 0 and good[first - 1]:
         first -= 1
     while last < len(good) and good[last]:
         last += 1
+    good[known] |= alike[known] >= NOT_UNLIKE
     within = np.flatnonzero(good[first:last])  # at least half of the stretch
     first, last = first + int(within[0]), first + int(within[-1]) + 1
     return first, last, good[first:last]
-
-
-def _agreeing(query: Cells, film: Cells, known: slice) -> NDArray[np.bool_]:
-    """Which ticks show the same in both: they differ no more about what stands than those of a stretch that
-    is known to, or they moved alike."""
-    moved, other = query - query[known].mean(axis=0), film - film[known].mean(axis=0)
-    apart = ((moved - other) ** 2).mean(axis=1)
-    alike = 2 * (moved * other).mean(axis=1) / ((moved**2 + other**2).mean(axis=1) + 2 * STILL)
-    agreeing: NDArray[np.bool_] = (apart <= SLACK * max(float(np.median(apart[known])), STILL)) | (
-        alike >= ALIKE
-    )
-    return agreeing
 
 
 @dataclass(frozen=True, slots=True)
