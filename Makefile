@@ -68,6 +68,8 @@ eval: setup ## Measure retrieval on labelled pictures (DATA); JSON in out/
 	$(BIN)/python benchmarks/retrieval.py $(DATA) --json out/retrieval.json
 	$(BIN)/python benchmarks/words.py $(DATA) --json out/words.json
 	$(BIN)/python benchmarks/focus.py $(DATA) --json out/focus.json
+	$(BIN)/python benchmarks/boxes.py $(DATA) --json out/boxes.json
+	$(BIN)/python benchmarks/faces.py $(DATA) --json out/faces.json
 
 results: setup ## Write docs/results.md: every method on labelled pictures (DATA)
 	$(BIN)/python benchmarks/results.py $(DATA)

@@ -244,9 +244,8 @@ def test_search_forms(cli: Cli, filled: Path, album: Path) -> None:
     as_json = json.loads(cli("search", query, "-k", "3", "--json", library=filled).stdout)
     assert [record["path"] for record in as_json] == [row[3] for row in rows]
     assert list(as_json[0]) == [
-        "rank", "path", "asset", "score", "band", "similarity", "space", "part", "box", "time", "reasons",
-        "tags",
-        "metadata",
+        "rank", "path", "asset", "score", "band", "similarity", "space", "part", "box", "label", "time",
+        "end", "moments", "query_span", "frame", "reasons", "tags", "metadata",
     ]  # fmt: skip
     lines = cli("search", query, "-k", "3", "--jsonl", library=filled).stdout.splitlines()
     assert [json.loads(line) for line in lines] == as_json

@@ -81,6 +81,7 @@ def test_a_record_has_the_documented_fields_in_order():
         "space": "net@1-int8",
         "part": "frame",
         "box": [0.1, 0.2, 0.333333, 1.0],
+        "label": None,
         "time": 12.346,
         "end": None,
         "moments": [],
@@ -185,6 +186,9 @@ def test_why_names_the_strongest_terms_first():
     reasons = [Reason("night", "s", 0.3, -0.5), Reason("dog", "s", 0.9, 1.0), Reason("sea", "s", 0.4, 2.0)]
     assert caption.why(a_hit(reasons=reasons)) == "dog 0.90, sea 0.40, minus night 0.30"
     assert caption.why(a_hit(reasons=reasons, part="face"), most=1) == "face, dog 0.90"
+    found = a_hit(reasons=reasons, part="region", label="cat", box=(0.1, 0.052, 0.404, 0.62))
+    assert caption.why(found, most=1) == "region (cat) 10%,5%,40%,62%, dog 0.90"
+    assert records([found])[0]["label"] == "cat"
 
 
 def test_links_are_encoded_byte_for_byte():

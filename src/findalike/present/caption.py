@@ -133,6 +133,14 @@ def part(hit: Hit) -> str:
     return f"{words} ({printable(origin.label)})".strip() if origin.label else words
 
 
+def place(hit: Hit) -> str:
+    """The same, of a region or a face with its box in percent, as `--region` takes it: `region (dog)
+    12%,5%,40%,62%`."""
+    if hit.origin.part not in ("region", "face") or hit.origin.box == WHOLE:
+        return part(hit)
+    return f"{part(hit)} {','.join(f'{edge:.0%}' for edge in hit.origin.box)}"
+
+
 def box(hit: Hit) -> Box | None:
     """The part of the picture that matched, when it is not all of it."""
     return None if hit.origin.box == WHOLE else hit.origin.box
@@ -143,7 +151,7 @@ def why(hit: Hit, most: int = 3) -> str:
     words also what was seen or read of them: `concepts: dog 0.93`."""
     strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
     terms = [f"{because(reason)} {reason.similarity:.2f}" for reason in strongest]
-    return ", ".join([part(hit)] * bool(part(hit)) + terms)
+    return ", ".join([place(hit)] * bool(place(hit)) + terms)
 
 
 def band(hit: Hit) -> str:

@@ -29,6 +29,7 @@ def _record(rank: int, hit: Hit) -> dict[str, Any]:
         "space": hit.space,
         "part": hit.origin.part,
         "box": [_rounded(edge, 6) for edge in hit.origin.box],
+        "label": plain(hit.origin.label) or None,
         "time": _seconds(hit.origin.time),
         "end": _seconds(hit.origin.end),
         "moments": [_moment(moment) for moment in hit.moments],
