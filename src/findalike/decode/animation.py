@@ -68,7 +68,7 @@ class Animation:
                 image.seek(number)
                 image.load()
                 end = self.seen + (float(image.info.get("duration") or 0) / 1000 or _UNSAID)
-                yield Still(self.seen, end, True, colour.to_srgb(colour.plain(image)))
+                yield Still(self.seen, end, True, colour.to_srgb(colour.plain(image.copy())))
                 self.seen = end
         except (EOFError, OSError, ValueError, SyntaxError) as error:
             self.problem = f"is an animation that can be read up to {self.seen:.1f} s: {error}"
