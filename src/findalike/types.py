@@ -42,6 +42,10 @@ class Asset:
     metadata: Metadata = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
+    @property
+    def is_film(self) -> bool:
+        return self.media.startswith("video/")
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

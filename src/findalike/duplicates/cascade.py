@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from findalike import decode, sources
-from findalike.duplicates import candidates, changes, compare
+from findalike.duplicates import candidates, changes, compare, films
 from findalike.duplicates.candidates import Candidate
 from findalike.duplicates.compare import Overlay
 from findalike.duplicates.denials import Denials
@@ -179,6 +179,8 @@ class _Search:
     def _compare(self, one: int, other: int, closely: bool = True) -> Pair | None:
         """How `other` repeats `one`; by keypoints too only when `closely`."""
         a, b = self._assets[one], self._assets[other]
+        if a.is_film or b.is_film:
+            return self._films(a, b)
         thumbnail_a, thumbnail_b = self._gallery[one], self._gallery[other]
         if thumbnail_a is None or thumbnail_b is None or self._denials.forbid(a, b):
             return None
@@ -191,6 +193,10 @@ class _Search:
                 said, made = changes.words(*facts), changes.derived(*facts)
                 return Pair(a.id, b.id, "copy", overlay.score, said, made)
         return self._alike(a, b) if "alike" in self._kinds else None
+
+    def _films(self, a: Asset, b: Asset) -> Pair | None:
+        both = a.is_film and b.is_film and "copy" in self._kinds and not self._denials.forbid(a, b)
+        return films.compared(self._store, a, b) if both else None
 
     def _turn(self, one: int, other: int) -> int | None:
         """The turn of `layout.turned` that brings the first to the second; that of the two the other way
