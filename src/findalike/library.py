@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import filelock
-
-from findalike import decode, ingest, learn, plugins, sources, tagging, timing
-from findalike import duplicates as repeats
+from findalike import decode, ingest, lock, plugins, sources, tagging, timing
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.decode.sampling import Sampling
-from findalike.encode import catalog, learned, whitening
+from findalike.duplicates.of_library import Cleanup
+from findalike.encode import catalog, learned
 from findalike.encode.base import Encoder, TextEncoder
 from findalike.errors import (
     EncoderError,
     FindalikeError,
-    LibraryError,
-    LibraryLocked,
     LibraryMismatch,
     LibraryMissing,
     QueryError,
     UsageError,
 )
 from findalike.ingest import Report, Watch
-from findalike.learn import Lesson
+from findalike.learn.of_library import Learning
 from findalike.look import THING, WAYS
 from findalike.people import Face, People
 from findalike.query import Query, Term, parse_filter, parse_term
@@ -54,10 +47,10 @@ Path_ = str | os.PathLike[str]
 Mode = Literal["r", "a"]
 
 IN_MEMORY = ":memory:"
-LOCK, HOLDER, REGIONS = "writer.lock", "writer.json", "regions"
+REGIONS = "regions"
 UNDIVIDED = (
-    "the part is compared with whole pictures: findalike index FOLDER --regions objects makes small things in "
-    "them be found"
+    "the part is compared with whole pictures; findalike index FOLDER --regions objects makes small things "
+    "in them be found"
 )
 IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
 """What two cards must share for their vectors to be of one space, beside its name."""
@@ -95,7 +88,7 @@ def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library
     return Library(store, str(folder), mode, settings)
 
 
-class Library:
+class Library(Learning, Cleanup):
     """Pictures, their vectors and what is known of them. Safe to use from several threads; several
     processes may read while one writes. Use it in a `with`, or call `close`."""
 
@@ -112,8 +105,7 @@ class Library:
         self._text_encoders: dict[str, TextEncoder | None] = {}
         self._finders: list[str] = []
         self._loading = threading.Lock()
-        folder = None if path == IN_MEMORY else Path(path)
-        self.people = People(store, folder, self._writing, mode == "a")
+        self.people = People(store, self._folder, self._writing, mode == "a")
 
     def __enter__(self) -> Self:
         return self
@@ -131,6 +123,10 @@ class Library:
 
     def close(self) -> None:
         self.store.close()
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if self.path == IN_MEMORY else Path(self.path)
 
     # Filling
 
@@ -189,6 +185,9 @@ class Library:
             done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, divide)
             self.people.follow()
             return replace(done, failures=(*lost, *gone, *done.failures))
+
+    def _index(self, paths: Sequence[str], wait: float) -> Report:
+        return self.add(*paths, wait=wait)
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
         """The encoders of cards. A space whose learned file is gone or spoilt is left as it is, and named."""
@@ -310,52 +309,6 @@ class Library:
         with self._writing(wait):
             self.store.optimize(progress)
 
-    # Learning
-
-    def learn_whitening(
-        self,
-        encoder: str | None = None,
-        dim: int = whitening.DIM,
-        power: float = whitening.POWER,
-        name: str | None = None,
-        wait: float = 0,
-        watch: learn.Watch = learn.unseen,
-    ) -> Lesson:
-        """Learn the principal axes of an encoder's vectors, by default of the library's first, and add the
-        space `whitened:NAME` of at most `dim` numbers; no file is read. Each axis is divided by its variance
-        to `power`, 0 to 0.5. Raises UsageError, LibraryMismatch, LibraryLocked."""
-        folder = self._own_folder()
-        with self._writing(wait):
-            base = self._encoder(self._card(encoder))
-            return learn.whiten(self.store, base, folder, name, dim, power, watch)
-
-    def learn_vocabulary(
-        self,
-        local: str = "sift",
-        sizes: Mapping[str, int] = learn.BOTH,
-        name: str | None = None,
-        most_pictures: int = learn.MOST_PICTURES,
-        wait: float = 0,
-        watch: learn.Watch = learn.unseen,
-    ) -> Lesson:
-        """Learn words for the keypoints (`sift` or `orb`) of at most so many pictures, and add the spaces
-        `bow:NAME` and `vlad:NAME`, or the one that `sizes` gives a number of words. A picture whose file is
-        gone is seen as its thumbnail. Raises UsageError, LibraryMissing, LibraryLocked, ExtraMissing."""
-        folder = self._own_folder()
-        self._card(None)
-        with self._writing(wait):
-            return learn.make_vocabulary(
-                self.store, folder, self.settings, local, sizes, name, most_pictures, watch
-            )
-
-    def _own_folder(self) -> Path:
-        """Where the library keeps files of its own. Raises UsageError when it is in memory."""
-        if self.path == IN_MEMORY:
-            raise UsageError(
-                "a library in memory keeps no files, and what is learned is one; give it a folder"
-            )
-        return Path(self.path)
-
     # Asking
 
     def search(
@@ -420,9 +373,27 @@ class Library:
         those that the library keeps of its own, those that are found now of any other. `what` is as in
         `search`. Raises QueryError, ExtraMissing."""
         term = self._there(self.term(what))
-        known = any(catalog.describes_faces(card) for card in self.store.cards().values())
-        looker = self._space(self._faces_card() if known else self._asked(catalog.FACES)).looker
+        looker = self._space(self._of_faces()).looker
         return self.people.described(looker.faces(term, looker.asset(term)))
+
+    def faces_sheet(self, what: object, out: Path_) -> None:
+        """Write the picture with its faces framed and numbered; of a film, the faces alone. .png, .jpg or
+        .webp. Raises QueryError, UsageError."""
+        term, found = self._there(self.term(what)), self.faces(what)
+        face_sheet = plugins.on_use("findalike.present.face_sheet")
+        words = [f"{face.number} {face.name}".strip() for face in found]
+        if any(face.time is not None for face in found):
+            crops = zip(words, (self.people.crop(face.id) for face in found), strict=True)
+            face_sheet.strips([face_sheet.Strip(term.label, list(crops))], out)
+            return
+        looker = self._space(self._of_faces()).looker
+        frames = [face_sheet.Framed(face.box, each) for face, each in zip(found, words, strict=True)]
+        face_sheet.framed(looker.picture(term, looker.asset(term)).pixels, frames, out)
+
+    def _of_faces(self) -> Card:
+        """The card that faces of any picture are found by: the library's, else that of this installation."""
+        known = any(catalog.describes_faces(card) for card in self.store.cards().values())
+        return self._faces_card() if known else self._asked(catalog.FACES)
 
     def tags(self, what: object) -> list[Tag]:
         """What a picture shows, bank by bank, the surest first: what the library keeps of its own pictures,
@@ -643,95 +614,6 @@ class Library:
                 self.store.optimize(progress)
         return mended + [Problem("index", f"the index of {space} was built", 1, True) for space in due]
 
-    # Duplicates
-
-    def duplicates(
-        self,
-        *what: str,
-        level: repeats.Level = "copies",
-        prefer: Sequence[Path_] = (),
-        watch: repeats.Watch = lambda stage, done, total: None,
-    ) -> list[repeats.Group]:
-        """Groups of pictures that repeat one another, the largest gain first, each with the one to keep; with
-        `what` (paths, `id:…`) those that hold any of these. See `find_duplicates`."""
-        return list(self.find_duplicates(*what, level=level, prefer=prefer, watch=watch).groups)
-
-    def find_duplicates(
-        self,
-        *what: str,
-        level: repeats.Level = "copies",
-        prefer: Sequence[Path_] = (),
-        watch: repeats.Watch = lambda stage, done, total: None,
-    ) -> repeats.Found:
-        """The same, and what was not looked at. `level`: `exact` (same bytes or pixels), `copies` (also what
-        was made from one another), `alike` (also pictures that look nearly the same). Of two files that are
-        as good, the one in a folder of `prefer` is kept. Raises UsageError."""
-        if level not in repeats.LEVELS:
-            raise UsageError(f"level is {level!r}, but it must be {', '.join(repeats.LEVELS)}")
-        folders = [uris.from_path(os.path.expanduser(folder)) for folder in prefer]  # noqa: PTH111
-        named = set(self._named(what)) if what else None
-        found = repeats.find(
-            self.store, level, partial(repeats.keep_first, folders), self.denials(),
-            self.settings.worker_count(), watch,
-        )  # fmt: skip
-        return found if named is None else replace(found, groups=repeats.only(found.groups, named))
-
-    def reclaim(
-        self,
-        groups: Sequence[repeats.Group],
-        action: repeats.Action,
-        folder: Path_ | None = None,
-        dry: bool = False,
-        wait: float = 0,
-        tick: Callable[[int, int], None] = lambda done, total: None,
-    ) -> repeats.Outcome:
-        """`delete` the members of groups (into a trash), `move` them to a folder, or hard `link` those of the
-        same bytes to their keeper. Every file is read again first, what changed is left alone, and a log is
-        written that `undo` takes back. Raises UsageError, LibraryLocked, LibraryError."""
-        target = None if folder is None else Path(uris.to_path(uris.from_path(folder)))
-        if dry:
-            return repeats.act(self.store, self._own(), groups, action, target, dry=True)
-        with self._writing(wait):
-            return repeats.act(self.store, self._own(), groups, action, target, tick=tick)
-
-    def undo(self, log: Path_ | None = None, wait: float = 0) -> repeats.Outcome:
-        """Take back an action on duplicates, by its log; without one the last that was not. Files come back
-        under their names, and into the library. Raises UsageError, LibraryLocked."""
-        with self._writing(wait):
-            path = Path(log) if log is not None else repeats.last(self._own())
-            outcome = repeats.undo(path, partial(repeats.restored, self.store))
-        lost = [uris.from_path(path) for path in outcome.done]
-        if again := [uris.to_path(uri) for uri in lost if self.store.find(uri) is None]:
-            self.add(*again, wait=wait)
-        return outcome
-
-    def purge(self, log: Path_ | None = None, wait: float = 0) -> repeats.Outcome:
-        """Delete for good what `reclaim` put in the trash, by one log or all. Raises LibraryLocked."""
-        with self._writing(wait):
-            return repeats.purge(self._own(), None if log is None else Path(log))
-
-    def not_duplicates(self, *what: str, take_back: bool = False, wait: float = 0) -> int:
-        """Remember that no two of these pictures (paths, `id:…`) are duplicates, or take back what was said
-        of any of them; returns how many pictures it is about, or sayings went. Raises UsageError."""
-        with self._writing(wait):
-            assets = list(self._named(what).values())
-            if take_back:
-                return self.denials().take_back(assets)
-            self.denials().add(assets)
-            return len(assets)
-
-    def denials(self) -> repeats.Denials:
-        """What people said is no duplicate."""
-        return repeats.Denials(None if self.path == IN_MEMORY else self._own())
-
-    def _own(self) -> Path:
-        """The folder of logs, trash and remembered words on duplicates."""
-        if self.path == IN_MEMORY:
-            raise UsageError(
-                "a library in memory keeps no undo log, so it changes no files; use one in a folder"
-            )
-        return Path(self.path) / "duplicates"
-
     # Encoders
 
     def _encoder(self, card: Card) -> Encoder:
@@ -772,27 +654,11 @@ class Library:
         """Hold the library for writing. Raises LibraryLocked naming who holds it."""
         if self.mode == "r":
             raise UsageError(f"the library {self.path} is open for reading; open it with mode 'a'")
-        if self.path == IN_MEMORY:
+        if self._folder is None:
             yield
             return
-        folder = Path(self.path)
-        lock = filelock.FileLock(folder / LOCK)
-        try:
-            lock.acquire(timeout=wait)
-        except filelock.Timeout:
-            raise LibraryLocked(
-                f"{self.path} is being written by {_holder(folder / HOLDER)}; wait until it is done"
-            ) from None
-        except OSError as error:
-            raise LibraryError(
-                f"the library {self.path} cannot be written: {error.strerror or error}"
-            ) from error
-        try:
-            _sign(folder / HOLDER)
+        with lock.held(self._folder, wait):
             yield
-        finally:
-            (folder / HOLDER).unlink(missing_ok=True)
-            lock.release()
 
 
 def _names(encoder: Sequence[str]) -> tuple[str, ...]:
@@ -819,25 +685,6 @@ def _on_the_picture(
         raise QueryError(f"{given} is of one picture, but there are {len(pictures)} in the query; use Term")
     chosen = replace(pictures[0], box=region, focus=focus, face=face)
     return [chosen if term is pictures[0] else term for term in terms]
-
-
-def _sign(path: Path) -> None:
-    """Write down who holds the lock, for the message to those who wait; the lock itself is the kernel's."""
-    me = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(" ", "seconds"),
-    }
-    with suppress(OSError):
-        path.write_text(json.dumps(me), "utf-8")
-
-
-def _holder(path: Path) -> str:
-    try:
-        held = json.loads(path.read_text("utf-8"))
-        return f"process {held['pid']} on {held['host']} since {held['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
 
 
 def _bytes_under(folder: Path) -> int:

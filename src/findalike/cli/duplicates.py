@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import findalike
 from findalike.cli.main import DONE, SOME_FAILED
-from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.cli.options import ListFirst, console, json_option, library_option, number, say
 from findalike.duplicates import LEVELS, NAMES, Action, Found, Group, Level, Member, Outcome, Stage, Watch
 from findalike.errors import UsageError
 from findalike.library import Library
@@ -31,17 +31,8 @@ _DID = {"delete": "moved to the trash", "move": "moved", "link": "linked to the 
 SHOWN = 20
 
 
-class _ListFirst(click.Group):
-    """A group whose first command stands when none is named."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in context.help_option_names):
-            args = ["list", *args]
-        return super().parse_args(context, args)
-
-
 @click.group(
-    cls=_ListFirst,
+    cls=ListFirst,
     epilog="""\b
 Examples:
   findalike duplicates

@@ -17,6 +17,15 @@ library_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class ListFirst(click.Group):
+    """A group of commands of which `list` stands when none is named."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in context.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(context, args)
+
+
 def console(stderr: bool = False) -> Any:
     """A rich console on stdout or stderr, coloured only on a terminal."""
     from rich.console import Console
