@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 import findalike
+from filmed import film
 from findalike.ingest import Progress
 from findalike.web.config import Config, Limits
 from web import Served, drawn, encoded, refused, serving, soon
@@ -26,7 +27,7 @@ pytest_plugins = ["web"]
 
 FIELDS = {
     "id", "folder", "path", "state", "phase", "done", "total", "failed", "created", "started", "ended",
-    "error", "report", "failures",
+    "error", "report", "failures", "film",
 }  # fmt: skip
 
 
@@ -338,3 +339,16 @@ def test_a_server_that_ends_lets_go_of_its_job(copied: Path, tmp_path: Path) -> 
     with findalike.open(copied) as library:
         assert library.add(tmp_path / "allowed").added <= 40
         assert len(library) == 74
+
+
+def test_a_long_film_tells_how_far_it_is(writing: Served, tmp_path: Path, slowly: threading.Event) -> None:
+    path = film(tmp_path / "allowed" / "trip.mp4", [(1, 8), (2, 8), (3, 8)])
+    with writing.client() as web:
+        told = [job["film"] for job in events(web, started(web))]
+        during = [each for each in told if each]
+        assert told[-1] is None
+        assert {each["path"] for each in during} == {str(path)}
+        assert all(each["of"] == pytest.approx(24, abs=0.2) for each in during)
+        seconds = [each["seconds"] for each in during]
+        assert seconds == sorted(seconds)
+        assert 0 < seconds[-1] <= 24.2

@@ -248,6 +248,7 @@ def _library(service: Service, may_write: bool) -> dict[str, Any]:
         },
         "range": _range(service),
         "version": __version__,
+        "faces": sum(status[space].rows for space, card in cards.items() if catalog.describes_faces(card)),
     }
 
 

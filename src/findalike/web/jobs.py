@@ -66,6 +66,7 @@ class Job:
             "done": done.done if done else 0,
             "total": done.total if done else 0,
             "failed": len(failures) or (done.failed if done else 0),
+            "film": _film(done) if done and self.state == "running" else None,
             "created": _written(self.created),
             "started": _written(self.started),
             "ended": _written(self.ended),
@@ -159,6 +160,14 @@ class Jobs:
         ended = [job.id for job in self._jobs.values() if job.state in ENDED]
         for job_id in ended[: max(0, len(ended) - KEPT)]:
             del self._jobs[job_id]
+
+
+def _film(done: Progress) -> dict[str, Any] | None:
+    """How far a film is that is being looked into; long ones take minutes."""
+    if not done.film:
+        return None
+    of = None if done.of is None else round(done.of, 1)
+    return {"path": done.film, "seconds": round(done.seconds, 1), "of": of}
 
 
 def failure_to_json(failure: Failure) -> dict[str, str]:

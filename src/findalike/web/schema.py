@@ -270,6 +270,18 @@ class People(BaseModel):
     loose: int
 
 
+class Forgotten(BaseModel):
+    """How many faces, pictures of faces and pictures with them there were. `elsewhere`: pictures whose path,
+    labels or metadata have the name, which stay so. `proved`: what was forgotten was looked for in every byte
+    of the library, and is not there."""
+
+    faces: int
+    crops: int
+    pictures: int
+    elsewhere: int
+    proved: bool
+
+
 class Undone(BaseModel):
     undone: str
 

@@ -2,7 +2,7 @@
 
 export const EMPTY = Object.freeze({
   words: "", // in the box, not yet kept as a term
-  terms: [], // {kind: "text" | "id" | "picture" | "url", value, weight, box, focus}
+  terms: [], // {kind: "text" | "id" | "picture" | "url", value, weight, box, focus, face}
   more: [], // ids of feedback: more of this
   not: [], // ids of feedback: not a match
   tags: [],
@@ -13,28 +13,30 @@ export const EMPTY = Object.freeze({
   look: {}, // way of looking alike: weight; empty as usual
   least: 0,
   open: null, // id of the picture in the detail view
-  view: "", // "index" for the library
+  view: "", // "index" for the library, "people" for the persons in it
 });
 
+const VIEWS = new Set(["index", "people"]);
+
 const KINDS = { text: "text", id: "id", picture: "picture", url: "url" };
-const TERM = /^(text|id|picture|url)(?:\*(-?\d*\.?\d+))?(?:@([\d.,]+))?(?:\(([^)]*)\))?:(.+)$/s;
+const TERM = /^(text|id|picture|url)(?:\*(-?\d*\.?\d+))?(?:@([\d.,]+))?(?:\(([^)]*)\))?(?:~(\d{1,4}))?:(.+)$/s;
 
 const short = (number) => String(Math.round(number * 1e4) / 1e4);
 
-/** A term as text, e.g. `id*0.5@0.1,0,0.6,1(dog):3f2a`. */
-export function writeTerm({ kind, value, weight, box, focus }) {
+/** A term as text, e.g. `id*0.5@0.1,0,0.6,1(dog):3f2a`, or `id~2:3f2a` for the second face of a picture. */
+export function writeTerm({ kind, value, weight, box, focus, face }) {
   const shown = weight === 1 ? "" : `*${short(weight)}`;
   const part = box ? `@${box.map(short).join(",")}` : "";
   const thing = focus ? `(${focus.replaceAll(")", "")})` : "";
-  return `${kind}${shown}${part}${thing}:${value}`;
+  return `${kind}${shown}${part}${thing}${face ? `~${face}` : ""}:${value}`;
 }
 
 /** The term that a text tells of, or null. */
 export function readTerm(text) {
   const found = TERM.exec(text);
   if (!found) return null;
-  const [, kind, weight, part, focus, value] = found;
-  return { kind: KINDS[kind], value, weight: Number(weight ?? 1) || 1, box: readBox(part), focus: focus || "" };
+  const [, kind, weight, part, focus, face, value] = found;
+  return { kind: KINDS[kind], value, weight: Number(weight ?? 1) || 1, box: readBox(part), focus: focus || "", face: Number(face) || null };
 }
 
 function readBox(part) {
@@ -81,7 +83,7 @@ export function read({ search, hash }) {
     look: readLook(query.get("look")),
     least: least > 0 && least <= 1 ? least : 0,
     open: query.get("open"),
-    view: hash === "#index" ? "index" : "",
+    view: VIEWS.has(hash.slice(1)) ? hash.slice(1) : "",
   };
 }
 

@@ -11,7 +11,7 @@ const list = $("#terms");
 
 /** What a term is called. */
 export function termName(term) {
-  if (term.kind === "id") return seen.get(term.value)?.name ?? "picture";
+  if (term.kind === "id") return `${term.face ? `face ${term.face} of ` : ""}${seen.get(term.value)?.name ?? "picture"}`;
   if (term.kind !== "picture") return term.value;
   return isClip(term.value) ? "your clip" : "your picture";
 }
@@ -39,7 +39,7 @@ function chip(term, index) {
     "aria-haspopup": "dialog", title: `Weight of ${name}`,
     "aria-label": `${away ? "Less" : "More"} of ${name}, weight ${Math.abs(term.weight)}${term.box ? ", a part" : ""}`,
     onclick: (event) => edit(event.currentTarget, index) },
-    img, term.box && icon("crop"), !img && h("span", { class: "name" }, name), h("span", { class: "times" }, times(term.weight)));
+    img, term.box && icon("crop"), term.face && icon("face"), !img && h("span", { class: "name" }, name), h("span", { class: "times" }, times(term.weight)));
   const sign = button(away ? "minus" : "plus", away ? `Search for ${name} instead of away from it` : `Search away from ${name}`,
     () => change(withTerm(index, { weight: -term.weight })), { class: "quiet chip-sign", dataset: { key: `sign${index}` } });
   const remove = button("close", `Remove ${name}`, () => drop(index), { class: "quiet chip-x", dataset: { key: `x${index}` } });

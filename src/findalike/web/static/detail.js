@@ -4,12 +4,13 @@ import { ask } from "./session.js";
 import { $, button, h, say, softly, typing } from "./dom.js";
 import { copyText } from "./export.js";
 import { factList, shownList, why } from "./facts.js";
+import { drawFaces, facesToggle, leaveFaces, showFaces } from "./faces.js";
 import { feedback } from "./feedback.js";
 import { leaveFilm, showMoments } from "./film.js";
 import { focusPicture, pictureElement } from "./grid.js";
 import { icon } from "./icons.js";
 import { labelEditor } from "./labels.js";
-import { library, loadLibrary } from "./library.js";
+import { library, loadLibrary, watchLibrary } from "./library.js";
 import { isFilm } from "./moments.js";
 import { queryPicture } from "./query.js";
 import { more, putIn, results, takeOut, watchResults } from "./search.js";
@@ -24,6 +25,8 @@ let current = null; // the id that is shown
 let comparing = false;
 let near = { id: null, hits: [] }; // what is like a picture
 let asking = new AbortController();
+const faceList = h("section", { class: "faces", hidden: true });
+const facePlaces = { boxes: () => $(".face-boxes", dialog), list: () => faceList, toggle: () => $("[data-key=faces]", dialog) };
 
 const place = () => results.hits.findIndex((hit) => hit.id === current);
 
@@ -34,6 +37,8 @@ function follow(changed) {
   if (!state.open) return close();
   const before = current;
   current = state.open;
+  faceList.hidden = true;
+  leaveFaces();
   asking.abort();
   asking = new AbortController();
   const build = () => {
@@ -86,7 +91,7 @@ async function load(signal) {
     if (id !== current) return;
     if (unknown) render();
     renderFacts({ ...results.hits[place()], ...found });
-    await neighbours(id, signal);
+    await Promise.all([showFaces(id, facePlaces, signal), neighbours(id, signal)]);
     ahead();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -128,6 +133,7 @@ function render() {
   showOn($(".stage", dialog), shown, results.ranked ? hit : null, comparing && queryPicture());
   if (isFilm(shown)) showMoments($(".moments", dialog), asking.signal).catch(failed);
   renderFacts(shown);
+  drawFaces();
   renderStrip();
   refocus(held);
   say(`${shown.name}${place() >= 0 ? `, ${place() + 1} of ${results.hits.length}` : ""}`);
@@ -146,6 +152,7 @@ function head(shown) {
     h("span", { class: "tip" }, at >= 0 ? `${(at + 1).toLocaleString("en")} of ${results.hits.length.toLocaleString("en")}${results.cursor ? "+" : ""}` : ""),
     h("span", { class: "space" }),
     queryPicture() && button("compare", "Compare with the query picture (C)", compare, { ...key("compare"), class: "quiet", "aria-pressed": comparing }),
+    facesToggle(key("faces")),
     button("left", "Previous picture", () => step(-1), { ...key("left"), class: "quiet", disabled: at <= 0 }),
     button("right", "Next picture", () => step(1), { ...key("right"), class: "quiet", disabled: at < 0 || at >= results.hits.length - 1 }),
     button("close", "Close", () => leave({ open: null }), { ...key("close"), class: "quiet" }));
@@ -162,6 +169,7 @@ function renderFacts(shown) {
   const kept = typedAndHeld(about);
   about.replaceChildren(...[
     actions(shown),
+    faceList,
     reasons.length > 0 && block("Why it was found", h("p", { class: "score" }, h("strong", {}, hit.band), ` ${hit.score?.toFixed(2) ?? ""}`),
       h("ul", { class: "reasons" }, reasons.map((line) => h("li", {}, line)))),
     shown.shown?.length > 0 && block("What it shows", shownList(shown.shown, (name) => change({ ...NEW_SEARCH, words: name }))),
@@ -257,6 +265,7 @@ function renumber() {
   if (!current || !old) return;
   const held = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   old.replaceWith(head({ name: "", ...seen.get(current) }));
+  drawFaces();
   if (held) refocus(held);
 }
 
@@ -264,6 +273,7 @@ export function startDetail() {
   dialog.append(content);
   watchResults(renumber);
   watch(follow);
+  watchLibrary(() => { if (current) renderFacts({ id: current, name: "", ...seen.get(current), ...results.hits[place()] }); });
   dialog.addEventListener("keydown", key);
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();

@@ -25,6 +25,9 @@ export function screenOf(film, hit, box) {
   return [video, box];
 }
 
+/** Goes to a time of the film that is open. */
+export const goToTime = (time) => seek(time, false);
+
 /** Lets go of a film, so that nothing more of it is loaded. */
 export function leaveFilm() {
   const { video } = shown ?? {};

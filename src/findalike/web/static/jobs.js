@@ -5,6 +5,7 @@ import { copyText } from "./export.js";
 import { showFailures } from "./failures.js";
 import { icon } from "./icons.js";
 import { library, loadLibrary, watchLibrary } from "./library.js";
+import { clock } from "./moments.js";
 import { refresh, results } from "./search.js";
 import { change, leave, ranks, state, watch } from "./state.js";
 import { failed, toast } from "./toast.js";
@@ -86,8 +87,11 @@ function progress(job) {
   const known = job.total > 0;
   const bar = h("progress", { "aria-label": `Indexing ${job.path}`, ...(known && { max: job.total, value: job.done }) });
   const numbers = known ? `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")}` : "";
-  return h("div", { class: "job" }, bar, h("p", { class: "tip" }, [text, numbers, job.failed && `${count(job.failed, "file")} failed`].filter(Boolean).join(" · ")));
+  return h("div", { class: "job" }, bar, h("p", { class: "tip" }, [text, numbers, filmText(job.film), job.failed && `${count(job.failed, "file")} failed`].filter(Boolean).join(" · ")));
 }
+
+/** How far the film is that is being looked into. */
+const filmText = (film) => film && `${film.path.split("/").at(-1)} ${clock(film.seconds)}${film.of ? ` of ${clock(film.of)}` : ""}`;
 
 function outcome(job) {
   if (job.state === "failed") return h("p", { class: "wrong" }, job.error ?? "It failed.");

@@ -12,6 +12,7 @@ import { drawIcons } from "./icons.js";
 import { startJobs } from "./jobs.js";
 import { startKeys } from "./keys.js";
 import { loadLibrary } from "./library.js";
+import { startPersons } from "./persons.js";
 import { startQuery } from "./query.js";
 import { refresh } from "./search.js";
 import { startSelection } from "./selection.js";
@@ -42,3 +43,4 @@ else refresh();
 
 startDetail();
 startJobs();
+startPersons();

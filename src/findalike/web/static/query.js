@@ -1,7 +1,9 @@
 // The picture that is searched with, large enough to choose a part of it or a thing in it.
 import { assetPath, named, seen, thumbnail } from "./api.js";
 import { showTerm, termName } from "./chips.js";
+import { layOn } from "./found.js";
 import { isFilm } from "./moments.js";
+import { facesOf } from "./people.js";
 import { crop } from "./crop.js";
 import { $, button, fill, h, set, throttled } from "./dom.js";
 import { lookSliders } from "./look.js";
@@ -23,7 +25,7 @@ const toBox = throttled(150, (index, box) => change(withTerm(index, { box }), `l
 
 function render() {
   const indexes = pictures();
-  const now = JSON.stringify(indexes.map((index) => [index, state.terms[index].kind, state.terms[index].value]));
+  const now = JSON.stringify(indexes.map((index) => [index, state.terms[index].kind, state.terms[index].value, state.terms[index].face]));
   if (now === shown) return update(indexes);
   if (shown === "" || shown === "[]") panel.open = !narrow.matches;
   shown = now;
@@ -38,6 +40,7 @@ function build(indexes) {
   if (!indexes.length) return;
   const index = indexes[chosen];
   const term = state.terms[index];
+  if (term.face) return face(term, index, indexes);
   if (films(term)) return clip(term, indexes);
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   const known = () => img.isConnected && films(term) && build(indexes); // of a link it shows only now
@@ -64,6 +67,21 @@ function build(indexes) {
 }
 
 const films = ({ kind, value }) => (kind === "id" ? isFilm(seen.get(value)) : isClip(value));
+
+/** One face of a picture that is searched with. */
+function face(term, index, indexes) {
+  const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
+  const area = h("div", { class: "crop" }, img);
+  showTerm(img, term, 800);
+  named(term.value, (name) => { img.alt = `Searched with: face ${term.face} of ${name}`; });
+  facesOf(term.value).then((faces) => {
+    const one = faces.find(({ number }) => number === term.face);
+    if (one) area.append(layOn(h("span", { class: "part" }), one.box));
+  }, () => {}); // the answer to the search tells what is wrong
+  fill(panel, h("summary", {}, "Query picture"), several(indexes), h("div", { class: "crop-place" }, area),
+    h("div", { class: "row" }, h("span", { class: "tip" }, "The marked face counts"),
+      button(null, "Whole picture", () => change(withTerm(index, { face: null })), { seen: true, class: "small" })));
+}
 
 /** The film that is searched with. All of it counts: no part of its pictures can be chosen. */
 function clip(term, indexes) {

@@ -36,10 +36,11 @@ export function question() {
   return query;
 }
 
-function asked({ kind, value, weight, box, focus }) {
+function asked({ kind, value, weight, box, focus, face }) {
   const term = { [{ picture: "upload" }[kind] ?? kind]: value };
   if (weight !== 1) term.weight = weight;
   if (box && kind !== "text") term.box = box;
+  if (face && kind !== "text") term.face = face;
   if (focus && kind !== "text") term.focus = focus;
   return term;
 }

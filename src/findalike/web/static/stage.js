@@ -29,7 +29,7 @@ function figure(shown, box) {
     onload: () => large.classList.add("ready") });
   large.src = moves(shown) && !calm() ? shown.links.content : thumbnail(shown, LARGE);
   return framed(ratioOf(shown), shown.width,
-    h("img", { src: thumbnail(shown), alt: "" }), large, partBox(box, MATCHED));
+    h("img", { src: thumbnail(shown), alt: "" }), large, partBox(box, MATCHED), h("div", { class: "face-boxes" }));
 }
 
 const film = (shown, hit) => framed(ratioOf(shown), null, screenOf(shown, hit, partBox(hit?.box, MATCHED)));

@@ -55,7 +55,7 @@ addEventListener("popstate", () => {
 /** Starts a new search: terms of its own, without feedback; filters stay. */
 export const NEW_SEARCH = Object.freeze({ words: "", terms: [], more: [], not: [], open: null, view: "" });
 
-export const newTerm = (kind, value, rest = {}) => ({ kind, value, weight: 1, box: null, focus: "", ...rest });
+export const newTerm = (kind, value, rest = {}) => ({ kind, value, weight: 1, box: null, focus: "", face: null, ...rest });
 
 /** The state with one term changed; null takes it away. */
 export function withTerm(index, patch) {
