@@ -149,7 +149,7 @@ def _python_names() -> Iterator[str]:
     """All that a user of Python meets: public names, methods, and the parameters of those."""
     yield from (name for name in findalike.__all__ if name != "__version__")
     for kind in (Library, Hits):
-        for name, member in vars(kind).items():
+        for name, member in inspect.getmembers_static(kind):
             if not name.startswith("_") and callable(inspect.unwrap(getattr(member, "fget", None) or member)):
                 yield name
     for method in (Library.add, Library.search, Library.remove, findalike.open):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import findalike
-from findalike import library as library_
+from findalike import lock
 from findalike.errors import (
     LibraryError,
     LibraryLocked,
@@ -230,7 +230,7 @@ def test_a_second_writer_is_refused_and_named(tmp_path: Path, pictures: Path) ->
         first.add(pictures, watch=watch)
         assert refused
         assert second.add(pictures).unchanged == 4
-    assert not (path / library_.HOLDER).exists()
+    assert not (path / lock.HOLDER).exists()
 
 
 def test_an_error_in_the_midst_gives_the_lock_back(library: findalike.Library, pictures: Path) -> None:
