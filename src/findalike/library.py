@@ -353,8 +353,10 @@ class Library(Learning, Cleanup):
         query = replace(query, terms=tuple(self._there(term) for term in query.terms))
         with timing.stage("rank"):
             searcher = Searcher(self.store, self.settings, self._shelves)
-            hits = searcher.search(query, self._spaces(query), watch)
-        if any(term.box for term in query.terms) and not self._known_finders():
+            spaces = self._spaces(query)
+            hits = searcher.search(query, spaces, watch)
+        of_faces = any(catalog.describes_faces(space.card) for space in spaces)
+        if any(term.box for term in query.terms) and not (of_faces or self._known_finders()):
             hits.notes = (*hits.notes, UNDIVIDED)
         return hits
 
@@ -518,7 +520,12 @@ class Library(Learning, Cleanup):
     def _faces_card(self) -> Card:
         """The card of the library's faces. Raises LibraryMismatch."""
         cards = self.store.cards().values()
-        return self._card(next((c.space for c in cards if catalog.describes_faces(c)), catalog.FACES))
+        space = next((card.space for card in cards if catalog.describes_faces(card)), None)
+        if space is None:
+            raise LibraryMismatch(
+                f"the library {self.path} knows no faces; to look for them: findalike index --faces FOLDER"
+            )
+        return self._card(space)
 
     def _ways(self, query: Query) -> list[Space]:
         """The spaces of the ways of looking alike, and after them that of words where there are some.

@@ -265,7 +265,7 @@ def _agree(what: str, yes: bool) -> None:
 
 def _proof(done: Forgotten) -> list[str]:
     """What was forgotten, and how it is known, in lines."""
-    who = printable(", ".join(done.persons)) or "all faces"
+    who = printable(", ".join(done.persons)) if len(done.persons) == 1 else "all faces"
     pieces = number(done.looked_for, "vector or crop", "vectors and crops")
     found, left, read = (each.vectors + each.crops for each in (done.before, done.after, done.read))
     lines = [

@@ -142,7 +142,8 @@ def forget(store: Store, shelf: Shelf, what: Plan, progress: Progress) -> Forgot
     progress("Looking for what is to go")
     before = needles.found(_everywhere(store, folder))
     _note(folder, what)
-    finish(store, shelf, what, progress)
+    progress("Forgetting, and clearing the library")
+    finish(store, shelf, what)
     progress("Looking for what is left")
     after, read = needles.found(_everywhere(store, folder)), needles.found(store.contents())
     stays = kept and _Needles([kept], [], None).found(_everywhere(store, folder))
@@ -161,9 +162,8 @@ def forget(store: Store, shelf: Shelf, what: Plan, progress: Progress) -> Forgot
     )
 
 
-def finish(store: Store, shelf: Shelf, what: Plan, progress: Progress = lambda _: None) -> None:
+def finish(store: Store, shelf: Shelf, what: Plan) -> None:
     """Carry a plan out from wherever it was broken off."""
-    progress("Forgetting")
     for space, several in what.rows.items():
         if space in store.cards():
             store.remove_rows(space, several)
@@ -176,7 +176,7 @@ def finish(store: Store, shelf: Shelf, what: Plan, progress: Progress = lambda _
         album = shelf.read()
         shelf.write(albums.forgotten(album, set(what.persons) & set(album.persons)))
     tags.sync(store, shelf.read())
-    store.purge(progress)
+    store.purge()
     if shelf.path:
         (shelf.path.parent / NAME).unlink(missing_ok=True)
 
