@@ -265,8 +265,8 @@ def test_a_small_thing_is_found_by_its_region_with_its_box(
     assert finders <= set(library.store.attachments(hit.asset.id))
     spaces = {space: {row.origin.part for row in library.store.rows(space, [hit.asset.id])}
               for space in library.store.cards()}  # fmt: skip
-    assert spaces.pop("efficientnet-lite0@1-int8") == {"whole", "region"}
-    assert set(map(frozenset, spaces.values())) == {frozenset({"whole"})}
+    assert len(spaces) == 3  # what it shows, its colours, its layout
+    assert all(parts == {"whole", "region"} for parts in spaces.values())
 
 
 def test_the_library_remembers_all_its_finders(tmp_path: Path, photo: Photo) -> None:

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from findalike import regions, sources
 from findalike import uri as uris
-from findalike.encode import catalog
 from findalike.encode.base import Encoder, PartEncoder
 from findalike.errors import SweepRefused
 from findalike.ingest.observe import Watchers
@@ -116,9 +115,8 @@ def _known(asset: Asset) -> Known:
 
 
 def describes_regions(encoder: Encoder) -> bool:
-    """Whether regions get rows in an encoder's space: not where it describes parts of its own, and not in the
-    small spaces that stand beside every library's, which are about whole pictures."""
-    return not isinstance(encoder, PartEncoder) and encoder.card.name not in catalog.BESIDE
+    """Whether regions get rows in an encoder's space: not where it describes parts of its own."""
+    return not isinstance(encoder, PartEncoder)
 
 
 def _looked_into(store: Store, encoder: Encoder) -> set[str]:
