@@ -55,7 +55,8 @@ def reel(
     metadata: dict[str, str] | None = None,
     path: Path | None = None,
 ) -> bytes:
-    """The file of a film, written to `path` where options need one. `times`, in seconds, make its rate vary; `sound`: seconds of a tone beside it."""
+    """The file of a film, written to `path` where options need one. `times`, in seconds, make its rate vary;
+    `sound`: seconds of a tone beside it."""
     target = io.BytesIO()
     with av.open(
         str(path) if path else target, "w", format=container, container_options=options or {}
