@@ -52,6 +52,9 @@ GROWN = (-0.05, -0.025, 0.0, 0.025, 0.05)
 SHIFTED = (-0.0375, -0.025, -0.0125, 0.0, 0.0125, 0.025, 0.0375)
 """By how much more or less of a side, and how far from there, a picture may be of what a close look finds."""
 
+FINER = (1.0, 0.6, 0.3, 0.15)
+"""By what these steps are multiplied, look after look."""
+
 SMALLEST = 0.7
 """The least share of a side that a picture may show."""
 
@@ -86,18 +89,19 @@ def _closely(
     picture: NDArray[np.float32], cells: Cells, every: int, lines: tuple[Line, Line]
 ) -> NDArray[np.float32]:
     """How alike all ticks and the best part near a rough one are."""
-    for _ in range(2):
+    for fine in FINER:
         part = Parts.of(picture, lines[:1], lines[1:])
-        ticks = part.alike(cells[::every])[:, 0].argsort()[::-1][:8] * every
-        near = Parts.of(picture, _near(lines[0]), _near(lines[1]))
-        lines = near.lines[int(near.alike(cells[ticks]).max(axis=0).argmax())]
+        ticks = cells[part.alike(cells[::every])[:, 0].argsort()[::-1][:8] * every]
+        down = Parts.of(picture, _near(lines[0], fine), lines[1:]).best(ticks)[0]
+        lines = Parts.of(picture, [down], _near(lines[1], fine)).best(ticks)
     alike: NDArray[np.float32] = Parts.of(picture, lines[:1], lines[1:]).alike(cells)[:, 0]
     return alike
 
 
-def _near(line: Line) -> list[Line]:
+def _near(line: Line, fine: float) -> list[Line]:
     share, start = line
-    found = [(min(share + grow, 1.0), start - grow / 2 + shift) for grow, shift in product(GROWN, SHIFTED)]
+    steps = product(GROWN, SHIFTED)
+    found = [(min(share + fine * grow, 1.0), start + fine * (shift - grow / 2)) for grow, shift in steps]
     return [line, *(near for near in found if near[0] >= SMALLEST and 0 <= near[1] <= 1 - near[0])]
 
 
@@ -131,6 +135,10 @@ class Parts:
         apart = squares - total**2 / self.counts.sum(axis=1)
         alike: NDArray[np.float32] = ticks @ self.cells.T / np.sqrt(apart.clip(1.0))
         return alike
+
+    def best(self, ticks: Cells) -> tuple[Line, Line]:
+        """The lines of the part that is most like any tick."""
+        return self.lines[int(self.alike(ticks).max(axis=0).argmax())]
 
 
 def _shares(lines: Sequence[Line], pixels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
