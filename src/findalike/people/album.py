@@ -108,13 +108,13 @@ def name(album: Album, person: Person, given: str) -> Album:
 
 def check_name(given: str) -> None:
     """Raises UsageError for what is no name."""
-    check_tags("name", [given])
     tidy = given.strip() == given and given.isprintable() and 0 < len(given) <= LONGEST
     if not tidy or given.isdecimal() or ":" in given:
         raise UsageError(
             f"{given[:40]!r} is no name; give a word or a few, such as 'Anna' or 'Uncle Tom': no number, "
             f"no colon, at most {LONGEST} letters"
         )
+    check_tags("name", [given])
 
 
 def place(album: Album, faces: Sequence[str], given: str) -> Album:
