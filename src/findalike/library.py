@@ -40,7 +40,7 @@ from findalike.search.words import Shelves
 from findalike.settings import Settings
 from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.tagging import Tag, Tagged, Vocabulary, Word
-from findalike.types import Asset, Box, Card, Failure, Metadata, Value
+from findalike.types import Asset, Box, Card, Failure, Hit, Metadata, Moment, Value
 from findalike.words import banks
 
 Path_ = str | os.PathLike[str]
@@ -466,6 +466,14 @@ class Library(Learning, Cleanup):
             if add or remove:
                 tagging.label(self.store, ids, add, remove)
         return len(ids)
+
+    def frame(self, hit: Hit | Moment) -> bytes:
+        """The picture of a hit or of a moment of a film, as JPEG: of any other hit its thumbnail. Empty where
+        there is none."""
+        name = hit.frame if isinstance(hit, Hit) else hit.origin.key
+        asset_id = hit.origin.asset_id
+        kept = self.store.attachments(asset_id, [name]) if name else {}
+        return kept.get(name) or self.store.thumbnails([asset_id]).get(asset_id, b"")
 
     def size_of(self, term: Term) -> tuple[int, int]:
         """Width and height of a term's picture, upright. Raises QueryError."""

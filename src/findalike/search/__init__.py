@@ -265,6 +265,8 @@ def _hit(found: Candidate, worded: bool, there: films.Stretch | None) -> Hit:
     origin = found.row.origin if found.row else Origin(found.asset.id)
     band = calibration.band(found.score, worded)
     hit = Hit(found.asset, origin, found.score, band, found.similarity, found.space, found.reasons)
+    if origin.time is not None:
+        hit = replace(hit, frame=Origin(found.asset.id, "frame", time=origin.time).key)
     if there is None:
         return hit
     return replace(hit, origin=films.origin_of(found.asset, there), query_span=there.query)

@@ -34,8 +34,8 @@ SURELY, LIKELY = (0.3, LEAST), (0.7, 0.6)
 it: where they look less alike, the tick has to be sure."""
 
 FIRST = 10.0
-"""What an alignment is worth beside looks, which give 1 at most. Among films that were laid on the query, looks
-count as much as the alignment does: they tell the source from its edits."""
+"""What an alignment is worth beside looks, which give 1 at most. Among films that were laid on the query,
+looks count as much as the alignment does: they tell the source from its edits."""
 
 LEAST_SCORE, SURE = 0.85, 0.7
 """The score of the least sure alignment, the beginning of near copies; the surest has 1."""

@@ -28,14 +28,13 @@ def completed(hit: Hit, parts: Sequence[Candidate]) -> Hit:
     if time is None:
         return hit
     if hit.query_span:  # the film that was looked for, from end to end
-        return replace(hit, frame=frame_in(hit.origin, [p.row for p in parts if p.row]))
+        return replace(hit, frame=frame_in(hit.origin, [p.row for p in parts if p.row]) or hit.frame)
     best = max((part.score for part in parts), default=0.0)
     least = max(best - SLACK, calibration.RELATED_FROM)
     found = stretches([part for part in parts if part.score >= least])
     others = [moment for moment in found if not _holds(moment.origin, time)]
     shown = frame_in(hit.origin, [part.row for part in parts if part.row])
-    frame = shown or Origin(hit.asset.id, "frame", time=time).key
-    return replace(hit, frame=frame, moments=tuple(others[:MOST_MOMENTS]))
+    return replace(hit, frame=shown or hit.frame, moments=tuple(others[:MOST_MOMENTS]))
 
 
 def frame_in(stretch: Origin, rows: Sequence[Row]) -> str:

@@ -115,10 +115,10 @@ class Verifier:
         """The hit's region, if it is one, and its whole picture; none where that cannot be read."""
         if hit.origin.part == "region" and hit.origin.time is None:
             box = pixels_.with_margin(hit.origin.box, MARGIN)
-            whole = self.views.of_asset(hit.asset, box)
+            whole = self.views.of_hit(hit, box)
             if (side := self._side(None if whole is None else pixels_.crop(whole, box), box)) is not None:
                 yield side
-        if (side := self._side(self.views.of_asset(hit.asset))) is not None:
+        if (side := self._side(self.views.of_hit(hit))) is not None:
             yield side
 
     def _side(self, pixels: Pixels | None, box: Box = WHOLE) -> Side | None:
@@ -163,7 +163,7 @@ def paired(hits: Sequence[Hit], proofs: Mapping[str, Proof], views: Views, start
     found = []
     for rank, hit in enumerate(hits, start + 1):
         proof = proofs.get(hit.asset.id)
-        left, right = (views.of_term(proof.seen), views.of_asset(hit.asset)) if proof else (None, None)
+        left, right = (views.of_term(proof.seen), views.of_hit(hit)) if proof else (None, None)
         if proof and left is not None and right is not None:
             label = caption.printable(proof.seen.term.label)
             found.append(Pair(left, right, proof.lines, label, caption.name(hit), rank, _words(proof, hit)))

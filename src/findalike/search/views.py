@@ -12,10 +12,11 @@ from PIL import Image
 
 from findalike import decode, pixels, sources
 from findalike.errors import FindalikeError
+from findalike.search.clips import is_film
 from findalike.search.terms import Seen, uri_of
 from findalike.settings import Settings
 from findalike.store.base import Store
-from findalike.types import Asset, Box, Origin, Pixels
+from findalike.types import Asset, Box, Hit, Origin, Pixels
 from findalike.verify import SIDE
 
 
@@ -29,6 +30,8 @@ class Views:
     def of_term(self, seen: Seen) -> Pixels | None:
         """The part of a term's picture that counts; None where it cannot be read."""
         what = seen.term.what
+        if seen.is_film and seen.picture is not None:
+            return seen.picture.pixels
         if isinstance(what, np.ndarray):
             whole: Pixels | None = cast(Pixels, what)
         elif isinstance(what, bytes):
@@ -39,10 +42,17 @@ class Views:
             whole = self._read(uri_of(what), seen.box)
         return whole if whole is None or seen.box is None else pixels.crop(whole, seen.box)
 
+    def of_hit(self, hit: Hit, box: Box | None = None) -> Pixels | None:
+        """The picture of a hit, of a film the frame that it names. As `of_asset`."""
+        kept = self.store.attachments(hit.asset.id, [hit.frame]) if hit.frame else {}
+        found = _small(kept.get(hit.frame))
+        return self.of_asset(hit.asset, box) if found is None else found
+
     def of_asset(self, asset: Asset, box: Box | None = None) -> Pixels | None:
-        """A picture of the library; where its file cannot be read its thumbnail, and None without one."""
-        found = self._read(asset.uri, box)
-        return self._thumbnail(asset) if found is None else found
+        """A picture of the library; where its file cannot be read, and of a film, its thumbnail, and None
+        without one."""
+        found = None if is_film(asset) else self._read(asset.uri, box)
+        return _small(self.store.thumbnails([asset.id]).get(asset.id)) if found is None else found
 
     def _read(self, uri: str, box: Box | None) -> Pixels | None:
         try:
@@ -60,9 +70,9 @@ class Views:
             return None
         return decoded.picture.pixels
 
-    def _thumbnail(self, asset: Asset) -> Pixels | None:
-        data = self.store.thumbnails([asset.id]).get(asset.id)
-        try:
-            return np.asarray(Image.open(BytesIO(data)).convert("RGB")) if data else None
-        except (OSError, ValueError, SyntaxError):
-            return None
+
+def _small(data: bytes | None) -> Pixels | None:
+    try:
+        return np.asarray(Image.open(BytesIO(data)).convert("RGB")) if data else None
+    except (OSError, ValueError, SyntaxError):
+        return None
