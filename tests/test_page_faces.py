@@ -3,89 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 import findalike
-from browser import Visitor, link, names, picture_of, query_of, terms, toast, until
-from findalike.encode import catalog
-from findalike.store.base import Batch
-from findalike.types import Box, Origin, Row
+from access import check_for_everyone, check_on_phones
+from browser import DESK, PHONE, Visitor, link, names, picture_of, query_of, terms, toast, until
 from findalike.web.config import Config
-from web import Served, drawn, encoded, serving
+from portraits import LEFT, ids
+from web import Served, serving
 
-pytest_plugins = ["web", "browser"]
-
-LEFT, RIGHT = (0.1, 0.2, 0.35, 0.6), (0.6, 0.25, 0.85, 0.65)
-
-SHOWN: Mapping[str, Mapping[Box, str]] = {
-    "beach": {LEFT: "tall", RIGHT: "small"},
-    "garden": {LEFT: "small", RIGHT: "tall"},
-    "party": {LEFT: "tall", RIGHT: "stranger"},
-    "stairs": {RIGHT: "small"},
-    "bench": {LEFT: "small"},
-    "empty": {},
-}
-"""Who is where in which picture."""
+pytest_plugins = ["web", "browser", "portraits"]
 
 
-def portrait(seed: int) -> Image.Image:
-    """A face, as one draws it."""
-    image = Image.new("RGB", (112, 112), tuple(np.random.default_rng(seed).integers(60, 220, 3).tolist()))
-    draw = ImageDraw.Draw(image)
-    draw.ellipse((20, 10, 92, 104), fill="bisque")
-    draw.ellipse((38, 42, 46, 50), fill="black")
-    draw.ellipse((66, 42, 74, 50), fill="black")
-    draw.arc((38, 60, 74, 86), 20, 160, "brown", 4)
-    return image
-
-
-def fill(library: findalike.Library, folder: Path) -> None:
-    """Pictures with faces whose vectors are given: near each other for one person, far for two."""
-    folder.mkdir()
-    for seed, (name, shown) in enumerate(SHOWN.items()):
-        image = drawn(seed, (480, 360))
-        for box, who in shown.items():
-            left, top, right, bottom = (
-                round(edge * side) for edge, side in zip(box, (480, 360) * 2, strict=True)
-            )
-            image.paste(portrait(len(who)).resize((right - left, bottom - top)), (left, top))
-        image.save(folder / f"{name}.png")
-    assert not library.add(folder).failures
-    card = catalog.find("faces")
-    rng = np.random.default_rng(0)
-    look = {who: rng.standard_normal(card.dim) for who in ("tall", "small", "stranger")}
-    library.store.add_card(card)
-    rows, crops = [], {}
-    for asset in library.store.assets():
-        shown = SHOWN[Path(asset.uri).stem]
-        crops[asset.id] = {card.space: b""}
-        for box, who in shown.items():
-            origin = Origin(asset.id, "face", box, label="0.99")
-            vector = look[who] + 0.05 * rng.standard_normal(card.dim)
-            rows.append(
-                Row(f"{asset.id}:{origin.key}", origin, (vector / np.linalg.norm(vector)).astype(np.float32))
-            )
-            crops[asset.id][origin.key] = encoded(portrait(len(who)), "JPEG")
-    library.store.write(Batch(rows={card.space: rows}, attachments=crops))
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Iterator[Served]:
-    """A server over a library with faces of its own, in which all may be changed."""
-    with findalike.open(tmp_path / "library") as library:
-        fill(library, tmp_path / "Pictures")
-    with serving(tmp_path / "library") as served:
-        yield served
-
-
-def ids(served: Served) -> dict[str, str]:
-    return {Path(asset.uri).stem: asset.id for asset in served.library.store.assets()}
+@pytest.fixture(scope="module")
+def axe() -> Axe:
+    return Axe()
 
 
 def dialog(page: Page) -> Locator:
@@ -113,8 +49,8 @@ def people(page: Page) -> Locator:
     return page.get_by_role("dialog", name="People")
 
 
-def test_a_face_is_named_and_its_person_is_found(album: Served, visitor: Visitor) -> None:
-    page = opened(visitor, album, "beach")
+def test_a_face_is_named_and_its_person_is_found(party: Served, visitor: Visitor) -> None:
+    page = opened(visitor, party, "beach")
     expect(boxes(page)).to_have_count(0)
     dialog(page).get_by_role("button", name="Faces").click()
     expect(boxes(page)).to_have_count(2)
@@ -141,27 +77,27 @@ def test_a_face_is_named_and_its_person_is_found(album: Served, visitor: Visitor
     assert query_of(page) == {"tag": ["Ada"]}
 
 
-def test_not_this_person_is_remembered(album: Served, visitor: Visitor) -> None:
-    page = opened(visitor, album, "garden")
+def test_not_this_person_is_remembered(party: Served, visitor: Visitor) -> None:
+    page = opened(visitor, party, "garden")
     chips(page).nth(1).click()
     page.get_by_role("combobox", name="Name of this person").fill("Ada")
     page.keyboard.press("Enter")
     expect(chips(page).nth(1)).to_have_accessible_name("Face 2, Ada")
-    until(lambda: {p.name for p in album.library.people.all()} == {"Ada", ""}, "the name in the library")
+    until(lambda: {p.name for p in party.library.people.all()} == {"Ada", ""}, "the name in the library")
     chips(page).nth(1).click()
     page.get_by_role("button", name="Not Ada").click()
     expect(chips(page).nth(1)).to_have_accessible_name("Face 2, nobody yet")
-    until(lambda: len(album.library.people.get("Ada").faces) == 2, "the person without the face")
+    until(lambda: len(party.library.people.get("Ada").faces) == 2, "the person without the face")
     page.reload()
     expect(chips(page).nth(1)).to_have_accessible_name("Face 2, nobody yet")
-    with findalike.open(album.library.path, "r") as other:
+    with findalike.open(party.library.path, "r") as other:
         assert other.people.get("Ada").barred
-    page.goto(f"{album.url}/?tag=Ada")
+    page.goto(f"{party.url}/?tag=Ada")
     until(lambda: sorted(names(page)) == ["beach.png", "party.png"], lambda: str(names(page)))
 
 
-def test_a_name_is_taken_back(album: Served, visitor: Visitor) -> None:
-    page = opened(visitor, album, "party")
+def test_a_name_is_taken_back(party: Served, visitor: Visitor) -> None:
+    page = opened(visitor, party, "party")
     chips(page).nth(1).focus()
     page.keyboard.press("Enter")
     page.keyboard.type("Grace")
@@ -170,26 +106,26 @@ def test_a_name_is_taken_back(album: Served, visitor: Visitor) -> None:
     expect(chips(page).nth(1)).to_be_focused()
     toast(page).get_by_role("button", name="Undo").click()
     expect(chips(page).nth(1)).to_have_accessible_name("Face 2, nobody yet")
-    assert all(not person.name for person in album.library.people.all())
+    assert all(not person.name for person in party.library.people.all())
 
 
-def test_a_face_is_searched_for(album: Served, visitor: Visitor) -> None:
-    page = opened(visitor, album, "garden")
+def test_a_face_is_searched_for(party: Served, visitor: Visitor) -> None:
+    page = opened(visitor, party, "garden")
     chips(page).first.click()
     page.get_by_role("button", name="Search this face").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     until(lambda: set(names(page)[:3]) == {"beach.png", "stairs.png", "bench.png"}, lambda: str(names(page)))
-    assert query_of(page)["t"] == [f"id~1:{ids(album)['garden']}"]
+    assert query_of(page)["t"] == [f"id~1:{ids(party)['garden']}"]
     expect(terms(page)).to_contain_text("")
     expect(page.locator("#query .part")).to_be_visible()
     assert link(page, "stairs.png").locator(".part").is_visible()
     picture_of(page, "faces-search")
     page.get_by_role("button", name="Whole picture").click()
-    until(lambda: query_of(page)["t"] == [f"id:{ids(album)['garden']}"], "the whole picture")
+    until(lambda: query_of(page)["t"] == [f"id:{ids(party)['garden']}"], "the whole picture")
 
 
-def test_people_are_named_merged_and_forgotten(album: Served, visitor: Visitor) -> None:
-    page = visitor.open(album.url)
+def test_people_are_named_merged_and_forgotten(party: Served, visitor: Visitor) -> None:
+    page = visitor.open(party.url)
     until(lambda: names(page), "the pictures")
     shown = people(page)
     expect(shown.get_by_role("button", name=re.compile("^Show Person"))).to_have_count(2)
@@ -212,10 +148,29 @@ def test_people_are_named_merged_and_forgotten(album: Served, visitor: Visitor) 
     picture_of(page, "people-forget")
     question.get_by_role("button", name="Forget").click()
     expect(shown.get_by_role("button", name=re.compile("^Show Bo"))).to_have_count(0)
-    with findalike.open(album.library.path, "r") as other:
+    with findalike.open(party.library.path, "r") as other:
         assert not [person for person in other.people.all() if person.name]
         space = next(space for space in other.store.cards() if space.startswith("faces"))
-        assert len(other.store.rows(space, ids(album).values())) == 4
+        assert len(other.store.rows(space, ids(party).values())) == 4
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_faces_and_people_are_for_everyone(party: Served, visitor: Visitor, axe: Axe, touch: bool) -> None:
+    """By axe-core, light and dark, and on the smallest phone."""
+    check = check_on_phones if touch else check_for_everyone
+    page = opened(visitor, party, "beach", size=PHONE if touch else DESK, touch=touch, still=True)
+    dialog(page).get_by_role("button", name="Faces").click()
+    expect(boxes(page)).to_have_count(2)
+    check(page, "faces-boxes", axe)
+    chips(page).first.click()
+    expect(page.get_by_role("combobox", name="Name of this person")).to_be_focused()
+    check(page, "faces-talk", axe)
+    page.goto(f"{party.url}/#people")
+    shown = page.get_by_role("dialog", name="People")
+    expect(shown.get_by_role("button", name=re.compile("^Show Person"))).to_have_count(2)
+    check(page, "people-all", axe)
+    shown.get_by_role("button", name="Name Person 1").click()
+    check(page, "people-name", axe)
 
 
 def test_without_faces_there_is_nothing_of_them(visitor: Visitor, site: Served) -> None:
@@ -227,8 +182,8 @@ def test_without_faces_there_is_nothing_of_them(visitor: Visitor, site: Served) 
     expect(dialog(page).get_by_role("button", name="Faces")).to_have_count(0)
 
 
-def test_who_may_only_read_names_nobody(album: Served, visitor: Visitor) -> None:
-    with serving(Path(album.library.path), Config(port=0, writable=False), mode="r") as reading:
+def test_who_may_only_read_names_nobody(party: Served, visitor: Visitor) -> None:
+    with serving(Path(party.library.path), Config(port=0, writable=False), mode="r") as reading:
         page = opened(visitor, reading, "beach", size=(320, 640), touch=True, dark=True)
         assert page.evaluate("document.querySelector('.detail .content').scrollWidth") <= 320
         chips(page).first.tap()

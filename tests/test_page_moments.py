@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 import findalike
+from access import check_for_everyone, check_on_phones
 from browser import (
+    DESK,
+    PHONE,
     Visitor,
     cell,
     drop,
@@ -29,10 +33,16 @@ from web import Served, drawn, encoded, serving
 
 pytest_plugins = ["web", "browser"]
 
+
 RED, ROUND, STRIPE, PIE = 9, 16, 18, 19
 """Drawings that look unlike one another."""
 
 SCENES = ((RED, 3), (ROUND, 3), (STRIPE, 3), (RED, 3), (PIE, 3))
+
+
+@pytest.fixture(scope="module")
+def axe() -> Axe:
+    return Axe()
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +233,27 @@ def test_a_clip_that_is_too_large_is_told(visitor: Visitor, cinema: Served, tmp_
     page.evaluate("import('/static/library.js').then(({library}) => { library.limits.body = 10000; })")
     drop(page, film(tmp_path / "clip.mp4", [(ROUND, 1), (STRIPE, 2)]))
     expect(toast(page)).to_contain_text("“clip.mp4” is larger than")
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_films_are_for_everyone(
+    visitor: Visitor, cinema: Served, ids: dict[str, str], axe: Axe, touch: bool
+) -> None:
+    """By axe-core, light and dark, and on the smallest phone: what plays, and what does not."""
+    check = check_on_phones if touch else check_for_everyone
+    how = {"size": PHONE if touch else DESK, "touch": touch, "still": True}
+    page = searched(visitor, cinema, ids[f"still-{RED}.png"], **how)
+    check(page, "moments-hits", axe)
+    opened(page, "trip.mp4")
+    until(lambda: page.locator("video").evaluate("(v) => v.readyState >= 2"), "the film")
+    check(page, "moments-film", axe)
+    page.goto(f"{cinema.url}/?open={ids['old.avi']}")
+    expect(dialog(page).get_by_text("This browser cannot play this film")).to_be_visible()
+    until(lambda: dialog(page).get_by_role("toolbar", name="Frames").get_by_role("button").count(), "frames")
+    check(page, "moments-frames", axe)
+    page.goto(f"{cinema.url}/?t=id:{ids['trip.mp4']}")
+    until(lambda: names(page), "hits")
+    check(page, "moments-query", axe)
 
 
 def test_films_on_a_small_phone(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
