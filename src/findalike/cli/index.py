@@ -74,8 +74,8 @@ Examples:
 @click.option("--archives", is_flag=True, help="Also what is in the zip and tar archives of a folder.")
 @click.option(
     "--regions", multiple=True, metavar="NAME",
-    help="Parts of pictures get vectors of their own, so that small things are found; some ten times the "
-    "work. objects, grid, or onnx:FILE, a detector of yours. May be repeated.",
+    help="Parts of pictures get vectors of their own, so that small things are found; five to "
+    "ten times the work. objects, grid, or onnx:FILE, a detector of yours. May be repeated.",
 )  # fmt: skip
 @click.option(
     "--faces", is_flag=True,
