@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import findalike
-from findalike.encode.faces.encoder import CARD
+from findalike.encode import catalog
 from findalike.store.base import Batch
 from findalike.types import Asset, Box, Origin, Row
 
+CARD = catalog.find(catalog.FACES)
 SPACE = CARD.space
 BOXES: Sequence[Box] = ((0.1, 0.1, 0.3, 0.4), (0.5, 0.1, 0.7, 0.4), (0.75, 0.5, 0.95, 0.8))
 """Where the first, the second and the third face of a picture are: left to right."""

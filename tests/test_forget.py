@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 
 import findalike
-from findalike.encode.faces.encoder import CARD
 from findalike.errors import UsageError
 from findalike.library import Library
 from findalike.people import forgetting
 from findalike.store.base import Batch
 from findalike.types import Card, Origin, Row
-from persons import SPACE, crop, face, put
+from persons import CARD, SPACE, crop, face, put
 
 ANNA, BOB, CARL = range(3)
 GROUPS = {"a": [ANNA, BOB], "b": [BOB, ANNA], "c": [ANNA, CARL], "d": [BOB]}
