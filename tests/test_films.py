@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import subprocess
 import sys
@@ -398,3 +399,17 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
                 highest = max(highest, process.memory_info().rss)
     assert count == 6000
     assert highest - start < 20 << 20
+
+
+def test_films_leave_no_frames_behind() -> None:
+    data = reel((card(COLOURS[number % 6], (1280, 720)) for number in range(40)), "matroska", "mpeg4")
+    process, sizes = psutil.Process(), []
+    gc.disable()  # what waits for the collector is left behind
+    try:
+        for _ in range(6):
+            for frame in film(data).frames():
+                frame.luma()
+            sizes.append(process.memory_info().rss)
+    finally:
+        gc.enable()
+    assert sizes[-1] - sizes[1] < 60 << 20

@@ -30,11 +30,12 @@ class View:
     def __init__(self, stream: Any) -> None:
         self._stretch = _stretch(stream)
         self._grey, self._colour = VideoReformatter(), VideoReformatter()
+        self._turns: dict[int, int] = {}
         self._seen: tuple[Any, NDArray[np.uint8] | None] = (None, None)
 
     def upright_size(self, raw: Any) -> tuple[int, int]:
         width, height = self._square_size(raw)
-        return (height, width) if orientation(raw) > 4 else (width, height)
+        return (height, width) if self._turn(raw) > 4 else (width, height)
 
     def luma(self, raw: Any) -> NDArray[np.uint8]:
         """What several ask of one frame is computed once."""
@@ -42,7 +43,7 @@ class View:
         if known is None or of is not raw:
             area = Interpolation.AREA
             small = self._grey.reformat(raw, LUMA_SIDE, LUMA_SIDE, "gray", interpolation=area, threads=1)
-            known = _turned(np.asarray(small.to_ndarray(), np.uint8), orientation(raw))
+            known = _turned(np.asarray(small.to_ndarray(), np.uint8), self._turn(raw))
             self._seen = raw, known
         return known
 
@@ -58,7 +59,15 @@ class View:
             interpolation=_EXACT if (width, height) == size else Interpolation.AREA,
             threads=1,
         )
-        return _turned(np.asarray(rgb.to_ndarray(), np.uint8), orientation(raw))
+        return _turned(np.asarray(rgb.to_ndarray(), np.uint8), self._turn(raw))
+
+    def _turn(self, raw: Any) -> int:
+        """The orientation, read once for each angle: a frame whose side data was looked at is in a circle of
+        references, and so stays in memory until the garbage is collected."""
+        angle = raw.rotation
+        if angle not in self._turns:
+            self._turns[angle] = orientation(raw)
+        return self._turns[angle]
 
     def _square_size(self, raw: Any) -> tuple[int, int]:
         """Before it is turned; only ever stretched, so that nothing is lost."""
