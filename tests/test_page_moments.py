@@ -174,6 +174,16 @@ def test_a_film_opened_without_a_search_shows_its_frames(
     until(lambda: now(page) >= 12, "the last scene")
 
 
+def test_a_link_to_a_moment_is_followed(visitor: Visitor, cinema: Served, ids: dict[str, str]) -> None:
+    """The film is open before the search that found the moment is answered."""
+    like, trip = ids[f"still-{STRIPE}.png"], ids["trip.mp4"]
+    page = visitor.open(f"{cinema.url}/?t=id:{like}&open={trip}", still=True)
+    expect(dialog(page).get_by_role("toolbar", name="Moments")).to_be_visible()
+    begin = found(cinema, like, "trip.mp4").origin.time or 0.0
+    until(lambda: now(page) == pytest.approx(begin, abs=0.1), "the moment")
+    expect(dialog(page).get_by_text("Why it was found")).to_be_visible()
+
+
 def test_what_the_browser_cannot_play_is_shown_in_frames(
     visitor: Visitor, cinema: Served, ids: dict[str, str]
 ) -> None:

@@ -90,7 +90,7 @@ async def undo_people(request: Request) -> JSONResponse:
 
 
 @router.get(
-    "/{number}",
+    "/{number:int}",
     operation_id="getPerson",
     summary="One person",
     responses={**described_as(PersonOut), **problems(409)},
@@ -101,7 +101,7 @@ async def get_person(request: Request, number: Number) -> JSONResponse:
 
 
 @router.patch(
-    "/{number}",
+    "/{number:int}",
     operation_id="namePerson",
     summary="Name a person; an empty name takes it away",
     dependencies=[JSON],
@@ -115,7 +115,7 @@ async def name_person(request: Request, number: Number, said: PersonIn) -> JSONR
 
 
 @router.post(
-    "/{number}/merge",
+    "/{number:int}/merge",
     operation_id="mergePeople",
     summary="Make one person of several, who keeps this number",
     dependencies=[JSON],
@@ -130,7 +130,7 @@ async def merge_people(request: Request, number: Number, said: MergeIn) -> JSONR
 
 
 @router.delete(
-    "/{number}",
+    "/{number:int}",
     operation_id="forgetPerson",
     summary="Forget a person: name, faces and all that was measured of them",
     responses={**described_as(Forgotten), **problems(409)},

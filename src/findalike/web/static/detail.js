@@ -23,6 +23,7 @@ const dialog = $("#detail");
 const content = h("div", { class: "content" });
 let current = null; // the id that is shown
 let comparing = false;
+let drawn = false; // whether what is shown was drawn as a hit
 let near = { id: null, hits: [] }; // what is like a picture
 let asking = new AbortController();
 const faceList = h("section", { class: "faces", hidden: true });
@@ -130,6 +131,7 @@ function render() {
   content.replaceChildren(head(shown), h("div", { class: "stage" }),
     h("section", { class: "moments", "aria-label": "Moments", hidden: !isFilm(shown) }), h("div", { class: "about" }), h("section", { class: "strip", "aria-label": "Similar pictures" }));
   const hit = results.hits[place()];
+  drawn = Boolean(hit);
   showOn($(".stage", dialog), shown, results.ranked ? hit : null, comparing && queryPicture());
   if (isFilm(shown)) showMoments($(".moments", dialog), asking.signal).catch(failed);
   renderFacts(shown);
@@ -259,10 +261,12 @@ function key(event) {
   does();
 }
 
-/** Follows results that come while a picture is open: its place among them is another one. */
+/** Follows results that come while a picture is open: its place among them is another one, and of one that a link opened
+ * it shows only now why it was found, and where. */
 function renumber() {
   const old = $(".detail-head", dialog);
   if (!current || !old) return;
+  if (!drawn && results.ranked && results.hits[place()] && !$(".about", dialog).contains(document.activeElement)) return render();
   const held = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   old.replaceWith(head({ name: "", ...seen.get(current) }));
   drawFaces();

@@ -13,6 +13,8 @@ import { newTerm } from "./state.js";
 import { searchWith } from "./terms.js";
 import { failed, toast } from "./toast.js";
 
+const FEW = 24; // faces that are listed at first
+
 let boxed = false; // whether boxes are shown; it stays so from picture to picture
 let open = null; // {id, faces, places: {boxes, list, toggle}, turns, told: a promise of the faces as the server knows them}
 
@@ -33,6 +35,12 @@ export function leaveFaces() {
   open = null;
 }
 
+/** The faces of a film but for those of a person who is among them already: in a film one is seen again and again. */
+function oncePerPerson(faces) {
+  const met = new Set();
+  return faces.filter(({ time, person }) => time === null || !person || (!met.has(person.number ?? person.name) && met.add(person.number ?? person.name)));
+}
+
 /** The button that shows and hides the boxes; hidden until faces are known. */
 export const facesToggle = (props) => button("face", "Faces", () => { boxed = !boxed; drawFaces(); }, { ...props, class: "quiet", hidden: true, "aria-pressed": boxed });
 
@@ -51,8 +59,11 @@ export function drawFaces() {
   if (places.boxes()) fill(places.boxes(), boxed && still.map(boxOf));
   const list = places.list();
   if (list) {
+    const chips = oncePerPerson(faces);
+    const listed = open.wide ? chips : chips.slice(0, FEW);
+    const more = chips.length > listed.length && button(null, `${chips.length - listed.length} more`, () => { open.wide = true; drawFaces(); }, { seen: true, class: "quiet small" });
     list.hidden = !faces.length;
-    fill(list, h("h3", {}, "Faces"), h("ul", { class: "face-list" }, faces.map((face) => h("li", {}, chipOf(face)))));
+    fill(list, h("h3", {}, "Faces"), h("ul", { class: "face-list" }, listed.map((face) => h("li", {}, chipOf(face)))), more);
   }
   if (held) (inBoxes ? places.boxes() : list)?.querySelector(`[data-face="${held}"]`)?.focus();
 }
