@@ -31,7 +31,7 @@ import findalike
 from findalike.evaluate.metrics import leave_one_out
 from findalike.library import Library
 
-SPACE = "faces@1-float32"
+SPACE = "faces@1-int8"
 PAIRS, FOLDS, RUNS = 2_000, 10, 3
 
 SHOW_FACES = {

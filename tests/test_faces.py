@@ -22,7 +22,7 @@ import small_models
 from findalike import runtime, settings
 from findalike.encode import catalog
 from findalike.encode.base import encode
-from findalike.encode.faces import arrays, chips, detector, encoder, graphs, network
+from findalike.encode.faces import arrays, chips, detector, encoder, network, residual
 from findalike.encode.faces.encoder import FaceEncoder
 from findalike.errors import EncoderError, ExtraMissing, LibraryMismatch, UsageError
 from findalike.types import Origin, Picture
@@ -33,14 +33,14 @@ for package in ("mtcnn", "face_recognition_models", "lz4"):
 skimage = pytest.importorskip("skimage", reason="pip install 'findalike[classical]'")
 dlib = pytest.importorskip("dlib", reason="pip install dlib-bin")
 
-SPACE = "faces@1-float32"
+SPACE = "faces@1-int8"
 DATA = Path(__file__).parents[2] / "shared/data/faces"
 Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
 def faces() -> FaceEncoder:
-    return encoder.load(encoder.CARD, settings.default())
+    return encoder.load(catalog.find("faces", "float32"), settings.default())
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,14 @@ def test_the_descriptor_is_that_of_dlib(faces: FaceEncoder, astronaut: Pixels) -
     expected = [oracle.compute_face_descriptor(np.ascontiguousarray(each)) for each in squares]
     found = faces.describe([picture(each) for each in squares])
     np.testing.assert_allclose(found, np.array(expected), atol=1e-4)
+
+
+def test_the_descriptor_in_int8_is_nearly_that(faces: FaceEncoder, astronaut: Pixels) -> None:
+    small = encoder.load(catalog.find("faces"), settings.default())
+    assert (small.card.precision, faces.card.precision) == ("int8", "float32")
+    pictures = [picture(astronaut), picture(np.ascontiguousarray(astronaut[::2, ::2]))]
+    cosines = (encode(small, pictures) * encode(faces, pictures)).sum(axis=1)
+    assert cosines.min() > 0.999
 
 
 def test_a_face_and_its_mirror_image_have_the_same_vector(faces: FaceEncoder, astronaut: Pixels) -> None:
@@ -379,7 +387,7 @@ def test_layers_in_another_order_are_refused() -> None:
     read = network.read(Path(model("dlib_face_recognition_resnet_model_v1")))
     other = network.Network(read.mean, read.height, read.width, (*read.layers[:3], *read.layers[4:]))
     with pytest.raises(EncoderError, match="was expected"):
-        graphs.descriptor(other)
+        residual.descriptor(other)
 
 
 @pytest.mark.parametrize("role", list(encoder.FILES))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from findalike.types import Card, Picture, Vectors
 
 PART = "face"
 GRAPH_REVISION = 2
-"""Raised when `graphs.py` writes other graphs from the same files, so that caches are made anew."""
+"""Raised when other graphs are written from the same files, so that caches are made anew."""
 
 SIDE = 640
 """Pixels of the shorter side that pictures are decoded to."""
@@ -48,18 +50,21 @@ DIGESTS = {
 HOW = {"side": round(SIDE * 0.875), "mirrored": True, "adapted": False}
 """What the cards of all descriptors of faces say."""
 
-CARD = calibrated(
-    Card(
-        name=FACES,
-        revision="1",
-        dim=128,
-        preprocessing={**HOW, "files": DIGESTS, "chip": chips.DLIB.side},
-        licence="MIT (MTCNN), CC0-1.0 (descriptor)",
-        source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
-        "residual network for faces (King 2017)",
-        sha256=hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest(),
+
+def _card(precision: str) -> Card:
+    return calibrated(
+        Card(
+            name=FACES,
+            revision="1",
+            dim=128,
+            preprocessing={**HOW, "files": DIGESTS, "chip": chips.DLIB.side},
+            precision=precision,
+            licence="MIT (MTCNN), CC0-1.0 (descriptor)",
+            source="PyPI mtcnn 1.0.0: MTCNN (Zhang et al. 2016); PyPI face_recognition_models 0.3.0: dlib's "
+            "residual network for faces (King 2017)",
+            sha256=hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest(),
+        )
     )
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +123,20 @@ def parts(picture: Picture, found: Faces, cut: Cut) -> list[Picture]:
 
 def load(card: Card, settings: Settings) -> FaceEncoder:
     """The encoder, its graphs built into the cache on first use. Raises EncoderError, ExtraMissing."""
-    session = _session(_DESCRIPTOR, settings)
+    file, folder = located(_DESCRIPTOR), settings.cache / "models"
+    int8 = card.precision == "int8"
+    written = ranges() if int8 else None
+    digest = hashlib.sha256(f"{card.sha256} {written} {GRAPH_REVISION}".encode()).hexdigest()[:12]
+
+    def build() -> bytes:
+        runtime.verify(file, DIGESTS[_DESCRIPTOR])
+        graph: bytes = plugins.on_use("findalike.encode.faces.residual").descriptor(
+            network.read(file), written
+        )
+        return graph
+
+    exact = int8 and runtime.saturates(folder)
+    session = runtime.built(folder, f"{card.space}-{digest}.onnx", build, exact)
 
     def describe(faces: Sequence[Picture]) -> Vectors:
         (found,) = session.run(["descriptors"], {"pixels": np.stack([face.pixels for face in faces])})
@@ -127,28 +145,33 @@ def load(card: Card, settings: Settings) -> FaceEncoder:
     return FaceEncoder(card, detector(settings), chips.DLIB, describe)
 
 
+def ranges() -> dict[str, tuple[float, float]]:
+    """The least and greatest value of each map, as `training/measure_faces.py` measured them."""
+    file = resources.files("findalike.encode") / "data" / "faces.json"
+    return {name: (low, high) for name, (low, high) in json.loads(file.read_text("utf-8")).items()}
+
+
 def detector(settings: Settings) -> Detector:
     """The detector alone. Raises EncoderError, ExtraMissing."""
     return Detector(*(_session(role, settings) for role in (_PROPOSAL, _REFINEMENT, _OUTPUT)))
 
 
+def located(role: str) -> Path:
+    """The file of a network. Raises ExtraMissing, EncoderError."""
+    return runtime.locate(*FILES[role], FACES)
+
+
 def _session(role: str, settings: Settings) -> Any:
-    package, name = FILES[role]
-    file = runtime.locate(package, name, FACES)
+    file = located(role)
 
     def build() -> bytes:
         runtime.verify(file, DIGESTS[role])
-        return _graph(role, file)
+        graph: bytes = getattr(plugins.on_use("findalike.encode.faces.graphs"), role)(arrays.read(file))
+        return graph
 
-    graph = f"{FACES}-{role}-{DIGESTS[role][:12]}-{GRAPH_REVISION}.onnx"
-    return runtime.built(settings.cache / "models", graph, build)
-
-
-def _graph(role: str, file: Path) -> bytes:
-    graphs = plugins.on_use("findalike.encode.faces.graphs")
-    build = getattr(graphs, role)
-    data: bytes = build(network.read(file) if role == _DESCRIPTOR else arrays.read(file))
-    return data
+    name = f"mtcnn-{role}-{DIGESTS[role][:12]}-{GRAPH_REVISION}.onnx"
+    return runtime.built(settings.cache / "models", name, build)
 
 
-ENTRY = Entry((CARD,), load)
+CARDS = tuple(_card(precision) for precision in ("int8", "float32"))
+ENTRY = Entry(CARDS, load)
