@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from findalike.errors import FindalikeError
-from findalike.tracks import LUMA_SIDE, Recorder, Track, aligned
+from findalike.tracks import LUMA_SIDE, Recorder, Track, aligned, placed
 from findalike.tracks.alignment import STILL, Slid
+from findalike.tracks.placing import Parts
 from findalike.tracks.recorder import STEP, cells_of
 from findalike.tracks.track import BLOCK, CELLS, GRID
 
@@ -148,9 +149,9 @@ def test_bars_do_not_count(bars: tuple[int, int, int, int]) -> None:
     assert found.film == pytest.approx((0, 2), abs=0.13)
 
 
-def _resized(frame: Frames, height: int, width: int) -> Frames:
-    rows = (np.arange(height) + 0.5) * SIDE / height
-    columns = (np.arange(width) + 0.5) * SIDE / width
+def _resized(frame: Frames, height: int, width: int, side: int = SIDE) -> Frames:
+    rows = (np.arange(height) + 0.5) * side / height
+    columns = (np.arange(width) + 0.5) * side / width
     return frame[rows.astype(int)][:, columns.astype(int)]
 
 
@@ -299,3 +300,54 @@ def test_cells_of_a_part_of_the_frame() -> None:
         top, left = 3 + row * 4.7, 10 + column * 8.6
         expected = _mean_within(frames[1].astype(float), top, top + 4.7, left, left + 8.6)
         assert cells[1, row * GRID + column] == pytest.approx(expected, rel=1e-4)
+
+
+# Pictures
+
+
+def test_a_cropped_picture_is_placed() -> None:
+    whole = film(20.0)
+    track = recorded(whole)
+    for number, (top, left, side) in ((90, (0, 0, 96)), (300, (10, 6, 80)), (480, (2, 15, 78))):
+        part = _resized(whole[number][top : top + side, left : left + side], SIDE, SIDE, side)
+        found = placed(part, track)
+        assert found is not None
+        assert found.span[0] - 0.5 <= number / 30 <= found.span[1] + 0.5
+        assert found.similarity > 0.97
+
+
+def test_other_pictures_are_not_placed() -> None:
+    track = recorded(film(20.0))
+    assert all(placed(film(0.1, seed=seed)[0], track) is None for seed in range(40, 60))
+    assert placed(np.full((SIDE, SIDE), 90, np.uint8), track) is None
+
+
+def test_parts_are_compared_as_plain_loops_do() -> None:
+    picture, ticks = film(0.1, seed=5)[0].astype(np.float32), recorded(film(1.0, seed=6)).cells
+    parts = Parts.of(picture, [(1.0, 0.0), (0.8, 0.1)], [(0.9, 0.05)])
+    found = parts.alike(ticks)
+    assert found.shape == (len(ticks), 2)
+    for number, (down, across) in enumerate(parts.lines):
+        inside = [
+            (row, column)
+            for row in range(GRID)
+            for column in range(GRID)
+            if _seen(down, row) > 0.7 and _seen(across, column) > 0.7
+        ]
+        means = [
+            _mean_within(picture, *_pixels(down, row), *_pixels(across, column)) for row, column in inside
+        ]
+        for tick in range(len(ticks)):
+            there = [float(ticks[tick, row * GRID + column]) for row, column in inside]
+            assert found[tick, number] == pytest.approx(np.corrcoef(means, there)[0, 1], abs=2e-3)
+
+
+def _pixels(line: tuple[float, float], cell: int) -> tuple[float, float]:
+    share, start = line
+    edges = [((cell + more) / GRID - start) / share * SIDE for more in (0, 1)]
+    return max(0.0, min(SIDE, edges[0])), max(0.0, min(SIDE, edges[1]))
+
+
+def _seen(line: tuple[float, float], cell: int) -> float:
+    low, high = _pixels(line, cell)
+    return (high - low) * GRID * line[0] / SIDE

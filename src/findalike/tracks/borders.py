@@ -12,7 +12,12 @@ Rectangle = tuple[int, int, int, int]
 
 EVEN, STEADY = 1.5, 6.0
 """A line of a bar has a standard deviation of luma below the one, and no pixel of it ever changes by more
-than the other: codecs leave no more noise than that on one colour, and walls and skies have more."""
+than the other: codecs leave no more noise than that on one colour, and walls and skies have more. All lines
+of a bar have one level."""
+
+SHARP = 12.0
+"""By how much some pixel next to a bar differs from it, or changes: a bar ends at once, and a sky does
+not."""
 
 MOST = 0.4
 """The largest part of a side that a bar may take."""
@@ -47,10 +52,16 @@ def rectangle(frames: NDArray[np.float32]) -> Rectangle | None:
 def _between(mean: NDArray[np.float32], change: NDArray[np.float32]) -> tuple[int, int]:
     """The first line that is none of a bar, and the line after the last. Where there is a bar, the line next
     to it is left out too: it is partly of the bar."""
+    first, last = _bar(mean, change), _bar(mean[::-1], change[::-1])
+    return first + (first > 0), len(mean) - last - (last > 0)
+
+
+def _bar(mean: NDArray[np.float32], change: NDArray[np.float32]) -> int:
+    """How many of the first lines are a bar."""
     even = (mean.std(axis=1) < EVEN) & (change.max(axis=1) < STEADY)
-    count, most = len(even), int(len(even) * MOST)
-    first = next((i for i in range(most) if not even[i]), most)
-    last = next((i for i in range(most) if not even[count - 1 - i]), most)
-    if most in (first, last):  # more than a bar: a scene that is dark there
-        return 0, count
-    return first + (first > 0), count - last - (last > 0)
+    level = mean.mean(axis=1)
+    even &= abs(level - level[0]) < EVEN
+    most = int(len(even) * MOST)
+    lines = next((i for i in range(most) if not even[i]), 0)  # more than most: a scene that is dark there
+    beyond = abs(mean[lines + 1] - level[0]) + change[lines + 1]
+    return lines if beyond.max() >= SHARP else 0
