@@ -267,6 +267,8 @@ def test_a_face_upside_down_is_not_taken_for_another_person(faces: FaceEncoder, 
 
 def test_the_least_side_and_chance_can_be_set(faces: FaceEncoder, astronaut: Pixels) -> None:
     small = np.pad(resized(astronaut, 176, 176), ((90, 90), (90, 90), (0, 0)), mode="edge")
+    strict = encoder.detector(settings.load(face_sureness=100))
+    assert len(encoder.detector(settings.load(face_side=80)).find(small)) == len(strict.find(small)) == 0
     three = (faces.detector.proposal, faces.detector.refinement, faces.detector.output)
     assert len(detector.Detector(*three).find(small)) == 1
     assert len(detector.Detector(*three, least_side=80).find(small)) == 0

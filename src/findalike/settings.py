@@ -32,6 +32,8 @@ class Settings:
     `thumbnail_side`: the longer side of a stored thumbnail, in pixels.
     `films`: `yes`, or `no` to pass them over. `frames`: which of their frames are kept: a rate such as `1/s`
     or `5s`, `scene` or `key`; never more than `frames_per_minute`.
+    `face_side`: pixels of the longer side of the smallest face that is taken, of a picture whose shorter side
+    has 640. `face_sureness`: per cent of probability that it is one, at least.
     """
 
     library: Path
@@ -45,6 +47,8 @@ class Settings:
     films: str = "yes"
     frames: str = "1/s"
     frames_per_minute: int = 120
+    face_side: int = 20
+    face_sureness: int = 90
 
     def worker_count(self) -> int:
         """Threads to run: `workers`, or one for each core that this process may use."""
@@ -55,7 +59,15 @@ class Settings:
 
 
 _NAMES = tuple(sorted(field.name for field in fields(Settings)))
-_LEAST = {"pixel_budget": 1, "workers": 0, "batch_rows": 1, "thumbnail_side": 16, "frames_per_minute": 1}
+_LEAST = {
+    "pixel_budget": 1,
+    "workers": 0,
+    "batch_rows": 1,
+    "thumbnail_side": 16,
+    "frames_per_minute": 1,
+    "face_side": 12,
+    "face_sureness": 1,
+}
 _CHOICES = {"precision": ("int8", "float32"), "films": ("yes", "no")}
 _WORDS: Mapping[type, str] = {str: "text", type(Path()): "the path of a folder"}
 

@@ -17,7 +17,7 @@ from findalike.encode.base import Entry
 from findalike.encode.catalog import FACES, calibrated
 from findalike.encode.faces import arrays, chips, network
 from findalike.encode.faces.chips import Cut
-from findalike.encode.faces.detector import Detector, Faces
+from findalike.encode.faces.detector import LEAST_CHANCES, Detector, Faces
 from findalike.settings import Settings
 from findalike.types import Card, Picture, Vectors
 
@@ -152,8 +152,10 @@ def ranges() -> dict[str, tuple[float, float]]:
 
 
 def detector(settings: Settings) -> Detector:
-    """The detector alone. Raises EncoderError, ExtraMissing."""
-    return Detector(*(_session(role, settings) for role in (_PROPOSAL, _REFINEMENT, _OUTPUT)))
+    """The detector alone, as the settings want it. Raises EncoderError, ExtraMissing."""
+    proposal, refinement, output = (_session(role, settings) for role in (_PROPOSAL, _REFINEMENT, _OUTPUT))
+    likely = (*LEAST_CHANCES[:2], settings.face_sureness / 100)
+    return Detector(proposal, refinement, output, settings.face_side, likely)
 
 
 def located(role: str) -> Path:
