@@ -70,6 +70,7 @@ eval: setup ## Measure retrieval on labelled pictures (DATA); JSON in out/
 	$(BIN)/python benchmarks/focus.py $(DATA) --json out/focus.json
 	$(BIN)/python benchmarks/boxes.py $(DATA) --json out/boxes.json
 	$(BIN)/python benchmarks/faces.py $(DATA) --json out/faces.json
+	$(BIN)/python benchmarks/videos.py $(DATA) --json out/videos.json
 
 results: setup ## Write docs/results.md: every method on labelled pictures (DATA)
 	$(BIN)/python benchmarks/results.py $(DATA)
