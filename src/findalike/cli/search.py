@@ -51,6 +51,7 @@ def _strength(context: click.Context, option: click.Parameter, value: str) -> fl
 Examples:
   findalike search "a dog on the beach"
   findalike search photo.jpg
+  findalike search clip.mp4
   findalike search beach.jpg "with a dog" 0.5:sunset --minus crowd.jpg -k 50
   findalike search photo.jpg --focus cat --diverse
   findalike search group.jpg --face 2
@@ -114,11 +115,11 @@ def search(
     show_query: bool, exit_code: bool, sheet: str | None, html: str | None, as_json: bool, jsonl: bool,
     as_paths: bool, null: bool, **asked: Any,
 ) -> int:  # fmt: skip
-    """Find pictures by words, by pictures that look like them, or by both.
+    """Find pictures and moments of films by words, by what looks like them, or by both.
 
-    A TERM that names a readable file is a picture, `id:…` is one of the library, and all else is words;
-    `text:` before words says so where they look like a path. Several terms add up; `0.5:TERM` weighs one.
-    Without a TERM, --where lists what passes. With --offset or --cursor, the cursor of the next page is
+    A TERM that names a readable file is a picture or a film, `id:…` is one of the library, and all else is
+    words; `text:` before words says so where they look like a path. Several terms add up; `0.5:TERM` weighs
+    one. Without a TERM, --where lists what passes. With --offset or --cursor, the cursor of the next page is
     said at the end. Beside --query, each option that is given takes the place of what the query says.
     """
     if sum(map(bool, (as_json, jsonl, as_paths or null))) > 1:
