@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_the_part_in_words(origin, words):
 def test_why_names_the_strongest_terms_first():
     reasons = [Reason("night", "s", 0.3, -0.5), Reason("dog", "s", 0.9, 1.0), Reason("sea", "s", 0.4, 2.0)]
     assert caption.why(a_hit(reasons=reasons)) == "dog 0.90, sea 0.40, minus night 0.30"
-    assert caption.why(a_hit(reasons=reasons, part="face"), most=1) == "face, dog 0.90"
+    assert caption.why(a_hit(reasons=reasons, part="face"), most=1) == "dog 0.90"
     found = a_hit(reasons=reasons, part="region", label="cat", box=(0.1, 0.052, 0.404, 0.62))
     assert caption.why(found, most=1) == "region (cat) 10%,5%,40%,62%, dog 0.90"
     assert records([found])[0]["label"] == "cat"
@@ -242,6 +243,23 @@ def test_a_wide_table_says_all():
         "dog 0.50, dog 0.50",
     ):
         assert words in line
+
+
+def test_where_a_moment_and_a_part_are_is_said_in_a_column_and_in_tabs():
+    reasons = [Reason("clip.mp4", "track", 0.99, 1.0)]
+    moment = a_hit("/f/film.mp4", "f", reasons=reasons, part="frame", time=12.48, end=15.0)
+    moment = replace(moment, query_span=(0.0, 2.52))
+    face = a_hit("/f/group.jpg", "g", reasons=reasons, part="face", box=(0.1, 0.05, 0.38, 0.62))
+    whole = a_hit("/f/a.jpg", "a", reasons=reasons)
+    head, *lines = printed([moment, face, whole], 80).splitlines()
+    assert "where" in head
+    assert "0:12–0:15 is 0:00–0:02" in lines[0]
+    assert "face 10%,5%,38%,62%" in lines[1]
+    assert [line.split("\t")[4:] for line in tabbed([moment, face, whole]).splitlines()] == [
+        ["t=12.480,15.000", "t=0.000,2.520"],
+        ["xywh=percent:10.0,5.0,28.0,57.0"],
+        [],
+    ]
 
 
 def test_a_table_in_ascii_has_no_other_letters_of_its_own():

@@ -150,8 +150,24 @@ def why(hit: Hit, most: int = 3) -> str:
     """The reasons that counted most, each with its similarity: `dog.jpg 0.82, minus night 0.31`, and for
     words also what was seen or read of them: `concepts: dog 0.93`."""
     strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
-    terms = [f"{because(reason)} {reason.similarity:.2f}" for reason in strongest]
-    return ", ".join([place(hit)] * bool(place(hit)) + terms)
+    return ", ".join(f"{because(reason)} {reason.similarity:.2f}" for reason in strongest)
+
+
+def fragment(hit: Hit) -> str:
+    """Where in the file, as the fragment of an address is written (W3C Media Fragments 1.0):
+    `t=12.480,14.000` of a film, `xywh=percent:10.0,5.0,28.0,57.0` of a part; empty for a whole picture."""
+    origin, said = hit.origin, []
+    if origin.time is not None:
+        said.append(time_fragment(origin.time, origin.end))
+    if origin.box != WHOLE:
+        left, top, right, bottom = origin.box
+        edges = (left, top, right - left, bottom - top)
+        said.append(f"xywh=percent:{','.join(f'{100 * edge:.1f}' for edge in edges)}")
+    return "&".join(said)
+
+
+def time_fragment(start: float, end: float | None) -> str:
+    return f"t={start:.3f}" + (f",{end:.3f}" if end is not None else "")
 
 
 def band(hit: Hit) -> str:

@@ -20,11 +20,17 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def tabbed(hits: Sequence[Hit]) -> str:
-    """Lines of rank, score, band and path, parted by tabs. Control characters of a path are escaped."""
-    return "".join(
-        f"{rank}\t{hit.score:.4f}\t{caption.band(hit)}\t{caption.printable(hit.asset.uri)}\n"
-        for rank, hit in enumerate(hits, 1)
-    )
+    """Lines of rank, score, band and path, parted by tabs; of a moment or a part, where it is comes after
+    them, and of a film that was searched for, which stretch of it. Control characters of a path are
+    escaped."""
+    return "".join(f"{rank}\t{_tabbed(hit)}\n" for rank, hit in enumerate(hits, 1))
+
+
+def _tabbed(hit: Hit) -> str:
+    words = [f"{hit.score:.4f}", caption.band(hit), caption.printable(hit.asset.uri), caption.fragment(hit)]
+    if hit.query_span:
+        words.append(caption.time_fragment(*hit.query_span))
+    return "\t".join(words).rstrip("\t")
 
 
 def table(hits: Sequence[Hit], console: Console) -> Table:
@@ -65,17 +71,18 @@ def _columns(hits: Sequence[Hit], ascii_only: bool) -> list[_Column]:
     def each(words: Callable[[Hit], str]) -> list[str]:
         return [words(hit) for hit in hits]
 
-    telling = any(len(hit.reasons) > 1 or caption.part(hit) for hit in hits)
+    telling = any(len(hit.reasons) > 1 for hit in hits)
     columns = [
         _Column("#", [str(rank) for rank in range(1, len(hits) + 1)], 0, right=True, style="dim"),
         _Column("score", each(caption.score), 1, right=True, style="bold"),
-        _Column("name", each(caption.name), 4, least=24),
+        _Column("name", each(caption.name), 5, least=24),
+        _Column("where", each(caption.place), 4),
         _Column("", each(caption.band), 3),
         _Column("", each(lambda hit: bar(hit.score, ascii_only)), 2, style="cyan"),
-        _Column("why", each(caption.why) if telling else [], 8, least=22),
-        _Column("folder", each(caption.folder), 5, least=20, style="dim", from_end=True),
-        _Column("date", each(caption.day), 7),
-        _Column("pixels", each(caption.pixels), 6, right=True),
+        _Column("why", each(caption.why) if telling else [], 9, least=22),
+        _Column("folder", each(caption.folder), 6, least=20, style="dim", from_end=True),
+        _Column("date", each(caption.day), 8),
+        _Column("pixels", each(caption.pixels), 7, right=True),
     ]
     return [column for column in columns if any(column.words)]
 
