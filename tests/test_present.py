@@ -188,7 +188,7 @@ def test_why_names_the_strongest_terms_first():
     assert caption.why(a_hit(reasons=reasons)) == "dog 0.90, sea 0.40, minus night 0.30"
     assert caption.why(a_hit(reasons=reasons, part="face"), most=1) == "dog 0.90"
     found = a_hit(reasons=reasons, part="region", label="cat", box=(0.1, 0.052, 0.404, 0.62))
-    assert caption.why(found, most=1) == "region (cat) 10%,5%,40%,62%, dog 0.90"
+    assert caption.place(found) == "region (cat) 10%,5%,40%,62%"
     assert records([found])[0]["label"] == "cat"
 
 
