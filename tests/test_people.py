@@ -70,19 +70,33 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_groups_are_those_of_average_linkage(seed: int) -> None:
-    """Against scipy, whose linkage looks at all pairs."""
+def test_groups_are_those_of_complete_linkage(seed: int) -> None:
+    """Against scipy, whose linkage looks at all pairs; no mean is above 1."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((12, 16))
     vectors = unit(np.repeat(centres, 6, axis=0) + rng.standard_normal((72, 16)) * 0.7)
     for least in (0.4, 0.6, 0.8):
-        tree = linkage(1 - np.clip(vectors @ vectors.T, -1, 1)[np.triu_indices(72, 1)], "average")
+        tree = linkage(1 - np.clip(vectors @ vectors.T, -1, 1)[np.triu_indices(72, 1)], "complete")
         expected = fcluster(tree, 1 - least, "distance")
         near = grouping.edges(vectors, -1.0, 72)
-        groups = grouping.grouped(vectors, near, least, range(72))
+        groups = grouping.grouped(vectors, near, grouping.Least(least, 1.1), range(72))
         assert {frozenset(group) for group in groups} == {
             frozenset(np.flatnonzero(expected == number).tolist()) for number in set(expected)
         }
+
+
+def test_pieces_of_a_person_join_by_their_mean() -> None:
+    """Two pairs whose least alike faces are at .8, and the mean of all at .875, hand-made in the plane."""
+    angles = np.arccos([1.0, 0.995, 0.88, 0.83])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    between = vectors[:2] @ vectors[2:].T
+    near = grouping.edges(vectors, -1.0, 4)
+    for least, groups in ((between.mean() - 0.01, 1), (between.mean() + 0.01, 2)):
+        asked = grouping.Least(0.97, float(least))
+        assert len(grouping.grouped(vectors, near, asked, range(4))) == groups
+    alone = grouping.Least(0.97, float(between[:, 1].min()) - 0.01)
+    kept = grouping.grouped(vectors[[0, 3]], grouping.edges(vectors[[0, 3]], -1.0, 2), alone, range(2))
+    assert len(kept) == 2  # one face each: no mean speaks for them
 
 
 @pytest.mark.parametrize("since", [0, 30, 55])

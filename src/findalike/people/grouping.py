@@ -1,9 +1,10 @@
-"""Which faces are of one person: agglomeration by average linkage over the graph of nearest neighbours.
+"""Which faces are of one person: agglomeration over the graph of nearest neighbours, in two passes.
 
-Two groups become one while the mean similarity of their faces is high enough, the most alike first (UPGMA:
-Sokal and Michener 1958). Of unit vectors that mean is the product of the sums of the two groups, so a step
-costs one product, and only groups that hold neighbours are ever compared. Two faces of one picture are never
-one person's.
+First, two groups become one while even their least alike faces are alike enough, the most alike groups first
+(complete linkage: Sorensen 1948). That is sure, but a person of a hundred pictures stays in pieces. So then
+they become one by the mean similarity of their faces (average linkage: Sokal and Michener 1958), where enough
+faces speak for it. Of unit vectors that mean is the product of the sums of the two groups. Only groups that
+hold neighbours are ever compared. Two faces of one picture are never one person's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from findalike.types import Vectors
 NEIGHBOURS = 24
 """Of each face, so many that are most alike may be of the same person at once."""
 
+SEVERAL = 4
+"""By their mean two groups become one when one of them has so many faces, or both have two."""
+
 _AT_ONCE = 2_048
 
 Pair = tuple[int, int]
@@ -32,6 +36,13 @@ class Edge(NamedTuple):
     similarity: float
     one: int
     other: int
+
+
+class Least(NamedTuple):
+    """The similarity from which two groups are one: of their least alike faces, and the mean of all."""
+
+    lowest: float
+    mean: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +97,22 @@ def _better(
 def grouped(
     vectors: Vectors,
     near: Sequence[Edge],
-    least: float,
+    least: Least,
     pictures: Sequence[object],
     given: Sequence[Given] = (),
 ) -> list[list[int]]:
     """The groups of faces, by their places: first the given ones with what joined them, in their order and
     empty where another took them in, then the new ones.
 
-    `near` are the pairs that are looked at, `least` the mean similarity from which two groups are one, and
-    `pictures` say which faces come from the same: any value for each face, equal where they do.
+    `near` are the pairs that are looked at, and `pictures` say which faces come from the same: any value for
+    each face, equal where they do.
     """
     merging = _Merging(vectors, pictures, given)
     for edge in near:
         merging.meet(edge.one, edge.other)
-    merging.run(least)
+    for to_settled in (True, False):  # who is known takes what is theirs before new groups are made of it
+        merging.run(least.lowest, to_settled)
+        merging.run(least.mean, to_settled, by_mean=True)
     return merging.groups()
 
 
@@ -119,6 +132,8 @@ class _Merging:
 
     def __init__(self, vectors: Vectors, pictures: Sequence[object], given: Sequence[Given]) -> None:
         self._given = len(given)
+        self._vectors = vectors
+        self._to_settled = self._by_mean = False
         taken = {face for group in given for face in group.faces}
         loose = (Given((face,)) for face in range(len(vectors)) if face not in taken)
         self._groups: dict[int, _Group] = {}
@@ -136,7 +151,9 @@ class _Merging:
             self._groups[first].near.add(second)
             self._groups[second].near.add(first)
 
-    def run(self, least: float) -> None:
+    def run(self, least: float, to_settled: bool = False, by_mean: bool = False) -> None:
+        """Join what is alike enough; with `to_settled` only with groups that are settled."""
+        self._to_settled, self._by_mean = to_settled, by_mean
         waiting = [
             (-self._linkage(one, other), one, other)
             for one, group in self._groups.items()
@@ -161,11 +178,16 @@ class _Merging:
 
     def _linkage(self, one: int, other: int) -> float:
         first, second = self._groups[one], self._groups[other]
-        return float(first.total @ second.total) / (len(first.faces) * len(second.faces))
+        if not self._by_mean:
+            return float((self._vectors[first.faces] @ self._vectors[second.faces].T).min())
+        fewer, more = sorted((len(first.faces), len(second.faces)))
+        if fewer < 2 and more < SEVERAL:
+            return -1.0
+        return float(first.total @ second.total) / (fewer * more)
 
     def _forbidden(self, one: int, other: int) -> bool:
         first, second = self._groups[one], self._groups[other]
-        if first.settled and second.settled:
+        if (first.settled and second.settled) or (self._to_settled and not (first.settled or second.settled)):
             return True
         if not first.pictures.isdisjoint(second.pictures):
             return True

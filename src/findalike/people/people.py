@@ -232,7 +232,7 @@ class People:
         assets = {albums.asset_of(face) for face in person.faces}
         rows = [row for row in self._rows(assets) if row.id in person.faces]
         card = self.card
-        least = sorting.ALIKE.get(card.name, sorting.ALIKE_ELSEWHERE) if card else 0.0
+        least = sorting.ALIKE.get(card.name if card else "", sorting.ALIKE_ELSEWHERE)
         parts = sorting.tighter(rows, least) if rows else []
         if len(parts) < 2:
             raise UsageError(

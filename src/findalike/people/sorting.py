@@ -10,20 +10,20 @@ import numpy as np
 
 from findalike.people import grouping
 from findalike.people.album import Album, Person, asset_of, renamed
-from findalike.people.grouping import Given
+from findalike.people.grouping import Given, Least
 from findalike.store.base import Store
 from findalike.types import Box, Card, Origin, Row
 
-ALIKE = {"faces": 0.935}
-"""The mean similarity of the faces of two groups from which on they are one person's, by the name of the
-encoder. See `docs/people.md` for what was measured."""
+ALIKE = {"faces": Least(0.92, 0.94)}
+"""From when on the faces of two groups are one person's, by the name of the encoder. See `docs/people.md` for
+what was measured."""
 
-ALIKE_ELSEWHERE = 0.5
+ALIKE_ELSEWHERE = Least(0.4, 0.5)
 """The same for encoders of which nothing was measured: networks with a margin (Deng et al. 2019) hold
 strangers near zero."""
 
 NEAR = 0.02
-"""Faces less alike than the threshold by this much are not compared at all."""
+"""Faces less alike than the thresholds by this much are not compared at all."""
 
 LEAST_PIXELS = 32
 """The shorter side of a face's box from which on it is grouped of itself: a descriptor of fewer pixels says
@@ -93,14 +93,14 @@ def shared(one: Box, other: Box) -> float:
     return both / (areas - both) if both else 0.0
 
 
-def tighter(rows: Sequence[Row], least: float) -> list[list[str]]:
+def tighter(rows: Sequence[Row], least: Least) -> list[list[str]]:
     """The faces of a person in the first two or more groups that a rising threshold gives, the largest
     first. Raises no error: a single group is the answer where nothing tells the faces apart."""
     vectors = np.stack([row.vector for row in rows])
     near = grouping.edges(vectors, -1.0, len(rows))
     names = [row.id for row in rows]
-    for step in np.linspace(least, 1.0, 50):
-        groups = grouping.grouped(vectors, near, float(step), names)
+    for step in np.linspace(least.mean, 1.0, 50):
+        groups = grouping.grouped(vectors, near, Least(float(step), float(step)), names)
         if len(groups) > 1:
             return sorted(([names[i] for i in sorted(group)] for group in groups), key=len, reverse=True)
     return [names]
@@ -119,7 +119,7 @@ def _pixels(box: Box, metadata: Mapping[str, object]) -> float:
     return min((box[2] - box[0]) * width, (box[3] - box[1]) * height)
 
 
-def _grouped(album: Album, rows: Mapping[str, Row], loose: Sequence[str], least: float) -> Album:
+def _grouped(album: Album, rows: Mapping[str, Row], loose: Sequence[str], least: Least) -> Album:
     """Persons with the loose faces that joined them, and new ones of two and more faces."""
     people = list(album.persons.values())
     names = [face for person in people for face in person.faces] + sorted(loose)
@@ -127,7 +127,7 @@ def _grouped(album: Album, rows: Mapping[str, Row], loose: Sequence[str], least:
     given = [_given(person, number) for person in people]
     vectors = np.stack([rows[face].vector for face in names])
     pictures = [(rows[face].asset_id, rows[face].origin.time) for face in names]
-    near = grouping.edges(vectors, least - NEAR, since=len(names) - len(loose))
+    near = grouping.edges(vectors, min(least) - NEAR, since=len(names) - len(loose))
     groups = grouping.grouped(vectors, near, least, pictures, given)
     old, new = groups[: len(people)], groups[len(people) :]
     persons = {
