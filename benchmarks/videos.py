@@ -30,9 +30,10 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ from findalike.types import Hit, Origin
 
 SECONDS, SLACK, NEAR = 3.0, 0.5, 1.0
 CUT, QUALITY = 0.8, 30
-LONGEST = 12.0
+LONGEST = 6.0
 """Seconds of a film that are edited."""
 
 DEEP = 50
@@ -162,7 +163,7 @@ class Judge:
         """`first`: the source itself is the first hit; `kin first`: it or an edit of it; `spans`: its hit has
         both stretches within 0.5 s."""
         first, kin, spans, plain, seconds = [], [], [], [], []
-        for data, truth in track(list(clips), words):
+        for data, truth in clips:
             started = time.perf_counter()
             hits = self.library.search(data, k=DEEP)
             seconds.append(time.perf_counter() - started)
@@ -237,17 +238,19 @@ def opened(path: Path) -> Source:
     return Source(path, (len(times) - 1) / (times[-1] - times[0]), times)
 
 
-def encoded(frames: Sequence[np.ndarray], times: Sequence[float], rate: float) -> bytes:
+def encoded(frames: Iterable[np.ndarray], times: Sequence[float], rate: float) -> bytes:
     """An mp4 of H.264 as x264 makes it by default; the sides are cut to even numbers."""
     data = io.BytesIO()
-    height, width = (side // 2 * 2 for side in frames[0].shape[:2])
+    several = iter(frames)
+    first = next(several)
+    height, width = (side // 2 * 2 for side in first.shape[:2])
     base = Fraction(1, 90_000)
     with av.open(data, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "23", "preset": "veryfast"}
         stream.codec_context.time_base = base
-        for pixels, at in zip(frames, times, strict=True):
+        for pixels, at in zip(chain([first], several), times, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
             frame.pts, frame.time_base = round((at - times[0]) / base), base
             container.mux(stream.encode(frame))
@@ -270,7 +273,7 @@ def copies(sources: Sequence[Source]) -> Iterator[tuple[bytes, Truth]]:
         end = times[-1] + 1 / film.rate
         truth = Truth(film.name, (0.0, end), (0.0, end))
         for edit in (grey, marked, barred, mirrored):
-            yield encoded([edit(frame) for frame in frames], times, film.rate), truth
+            yield encoded(map(edit, frames), times, film.rate), truth
         yield encoded(frames[::2], times[::2], film.rate / 2), truth
         others = [sources[(number + far) % len(sources)] for far in (5, 6)]
         yield within(film, times, frames, *others)

@@ -167,7 +167,7 @@ def test_hits_of_films_are_shown_by_their_moments(library: Library, folder: Path
     assert (record["time"], record["end"]) == pytest.approx((6, 8), abs=0.3)
     assert record["query_span"] == pytest.approx([0, 2], abs=0.3)
     assert record["frame"] in library.store.attachments(hits[0].asset.id)
-    assert re.search(r"0:0[56]–0:0[78] is 0:00–0:0[12]", caption.why(hits[0]))
+    assert re.search(r"0:0[56]–0:0[78] is 0:00–0:0[12]", caption.place(hits[0]))
     with Image.open(io.BytesIO(library.frame(hits[0]))) as frame:
         shown = np.asarray(frame.convert("RGB").resize((32, 18)), float)
     second = np.asarray(drawn(5, (360, 180)).crop((0, 0, 320, 180)).resize((32, 18)), float)
