@@ -182,6 +182,7 @@ def test_a_link_to_a_moment_is_followed(visitor: Visitor, cinema: Served, ids: d
     begin = found(cinema, like, "trip.mp4").origin.time or 0.0
     until(lambda: now(page) == pytest.approx(begin, abs=0.1), "the moment")
     expect(dialog(page).get_by_text("Why it was found")).to_be_visible()
+    expect(dialog(page).get_by_text("What it shows")).to_be_visible()
 
 
 def test_what_the_browser_cannot_play_is_shown_in_frames(

@@ -125,7 +125,7 @@ export async function more({ again = false } = {}) {
 const unique = (hits, there) => hits.filter((hit) => !there.has(hit.id) && there.add(hit.id));
 
 function remember(hits) {
-  for (const hit of hits) seen.set(hit.id, hit);
+  for (const hit of hits) seen.set(hit.id, { ...seen.get(hit.id), ...hit }); // more may be known of it already
 }
 
 /** Takes pictures out of what is shown, as when they were removed from the library. */
