@@ -12,6 +12,9 @@ the similarity that a search gives; the threshold is chosen on nine tenths and j
 detection: the share of the pictures with a face whose box holds the middle. false faces: the share of the
 pictures with a face, of those in which a person who looked saw none (`SHOW_FACES` are the others). cost: the
 time that `faces` add, as a share of indexing without them; processor time, the best of three runs of each.
+hardships: half of the pictures turned, and made so small that the face in the middle is about so many pixels
+high; `found` is the share in which it is found, `known` that of all in which it is also at least `similar` to
+itself as it was.
 """
 
 from __future__ import annotations
@@ -21,18 +24,25 @@ import csv
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 from rich.progress import track
 
 import findalike
+from findalike import settings
+from findalike.encode import calibration, catalog
+from findalike.encode.base import PartEncoder, encode
 from findalike.evaluate.metrics import leave_one_out
 from findalike.library import Library
+from findalike.types import Origin, Picture
 
 SPACE = "faces@1-int8"
 PAIRS, FOLDS, RUNS = 2_000, 10, 3
+TURNS, HEIGHTS = (15, 30, 45, 60, 90, 180), (60, 40, 30, 24, 20, 16, 12)
 
 SHOW_FACES = {
     *(
@@ -70,6 +80,7 @@ def main() -> None:
     for name in ("corel", "grocery"):
         found[f"false on {name}"] = false_faces(arguments.data / name)
     found["added time"] = added_time(arguments.data / "faces")
+    found |= hardships([arguments.data / "faces" / path for path in labels][::2])
     for name, value in found.items():
         print(f"{name:28} {value:.4f}{wanted(name, value)}")
     if arguments.json:
@@ -181,6 +192,42 @@ def indexing(folder: Path, faces: bool) -> float:
         started = time.process_time()
         library.add(folder, faces=faces)
         return time.process_time() - started
+
+
+def hardships(paths: list[Path]) -> dict[str, float]:
+    encoder = catalog.load(catalog.find("faces"), settings.default())
+    images = [Image.open(path).convert("RGB") for path in paths]
+    before = encode(encoder, [face for image in images if (face := middle(encoder, image))])
+    edits = {f"turned by {angle}": partial(turned, angle=angle) for angle in TURNS}
+    edits |= {f"of {high} pixels": partial(shrunk, high=high) for high in HEIGHTS}
+    found = {}
+    for name, edit in edits.items():
+        faces = [middle(encoder, edit(image)) for image in images]
+        places = [place for place, face in enumerate(faces) if face]
+        after = encode(encoder, [face for face in faces if face])
+        alike = [calibration.score(encoder.card, float(x)) for x in (after * before[places]).sum(axis=1)]
+        found[f"{name}: found"] = len(places) / len(images)
+        found[f"{name}: known"] = sum(score >= 0.5 for score in alike) / len(images)
+    return found
+
+
+def middle(encoder: PartEncoder, image: Image.Image) -> Picture | None:
+    """The surest face that holds the middle of a picture."""
+    whole = Picture(np.asarray(image), Origin(""), *image.size)
+    boxes = ((face, face.origin.box) for face in encoder.parts(whole))
+    holding = (face for face, box in boxes if box[0] < 0.5 < box[2] and box[1] < 0.5 < box[3])
+    return next(holding, None)
+
+
+def turned(image: Image.Image, angle: int) -> Image.Image:
+    return image.rotate(angle, Image.Resampling.BICUBIC)
+
+
+def shrunk(image: Image.Image, high: int) -> Image.Image:
+    """Faces of the set are half as high as the pictures. What is around them is left as large as it was."""
+    side = 2 * high
+    small = image.resize((side, side), Image.Resampling.BICUBIC)
+    return ImageOps.expand(small, (image.width - side) // 2, (128, 128, 128))
 
 
 if __name__ == "__main__":
