@@ -173,7 +173,7 @@ class Judge:
             own = hits[names.index(truth.name)]
             spans.append(right_spans(own, truth))
             if not (first[-1] and spans[-1]):
-                print(f"  {words}: {truth}: {describe(hits[0])}; source: {describe(own)}")
+                print(f"  {words}: {truth}: {describe(hits[0])}; source: {describe(own)}", flush=True)
             ordered = self._by_means(self.looker.seen(findalike.Term(data)).vector)
             plain.append(ordered[0] == truth.name)
         return {
@@ -197,7 +197,7 @@ class Judge:
             name, origin = self.frame_places[int(np.argmax(self.frames @ self.looker.seen(term).vector))]
             plain.append(self.kin[name] == self.kin[film.name] and near(origin, at))
             if not found[-1]:
-                print(f"  {words}: {film.name} at {at:.2f}: {describe(hits[0])}")
+                print(f"  {words}: {film.name} at {at:.2f}: {describe(hits[0])}", flush=True)
         return {
             "queries": len(found), "first hit": rate(found), "hit of the film itself": rate(source),
             "plain": rate(plain),

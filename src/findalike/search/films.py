@@ -29,7 +29,7 @@ DEPTH = 50
 SHOWN_DEPTH = 8
 """So many of the films that look most alike are searched for a picture."""
 
-SURELY, LIKELY = (0.3, LEAST), (0.7, 0.6)
+SURELY, LIKELY = (0.15, LEAST), (0.7, 0.6)
 """Scores of looks, and how alike some tick of a film then has to be for the picture to be taken for one of
 it: where they look less alike, the tick has to be sure."""
 
