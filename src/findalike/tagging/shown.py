@@ -95,12 +95,16 @@ def _seen(
 
 
 def _metadata(looker: Looker, term: Term, asset: Asset | None) -> Metadata:
-    """What the file says of itself, and what the library knows of it."""
+    """What the file says of itself, unless it is a film, and what the library knows of it."""
+    known = dict(asset.metadata) if asset else {}
     if isinstance(term.what, np.ndarray):
-        return {}
+        return known
     data = term.what
     if isinstance(data, str):
         with sources.open_asset(asset.uri if asset else uri_of(data)) as file:
-            data = file.read()
+            data = file.read(decode.HEAD_BYTES)
+            data += b"" if decode.sniff_film(data) else file.read()
+    if decode.sniff_film(data[: decode.HEAD_BYTES]):
+        return known
     decoded = decode.decode(data, Origin(""), short_side=_SMALL, budget=looker.settings.pixel_budget)
-    return {**decoded.metadata, **(asset.metadata if asset else {})}
+    return {**decoded.metadata, **known}
