@@ -33,7 +33,8 @@ def faults(axe: Axe, page: Page) -> list[str]:
 def at_rest(page: Page) -> None:
     """Waits for pictures and motion, so that nothing is measured half shown."""
     page.wait_for_function(
-        """() => [...document.images].every((img) => img.complete || !img.checkVisibility())
+        """() => !document.body.classList.contains("busy")
+          && [...document.images].every((img) => img.complete || !img.checkVisibility())
           && document.getAnimations().every((one) => one.playState !== "running"
             || one.effect.getTiming().iterations === Infinity)"""
     )

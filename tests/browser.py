@@ -261,10 +261,11 @@ def names(page: Page) -> list[str]:
     return [alt.partition(", ")[0] for alt in alts]
 
 
-def shows(page: Page, wanted: Sequence[Any]) -> None:
-    """Waits until the page begins with the pictures of these hits or ids, in this order."""
+def shows(page: Page, wanted: Sequence[Any], most: int = 12) -> None:
+    """Waits until the page begins with the pictures of these hits or ids, in this order: with all, or with
+    `most` where there is no room for more."""
     ids = [each if isinstance(each, str) else each.asset.id for each in wanted]
-    least = min(len(ids), 12)
+    least = min(len(ids), most)
     assert least, "a page that shows nothing is told otherwise"
 
     def right() -> bool:

@@ -71,9 +71,9 @@ def is_near(page: Page, wanted: Box | None) -> Callable[[], bool]:
     return near
 
 
-def found_with(truth: findalike.Library, page: Page, known: dict[str, str]) -> None:
+def found_with(truth: findalike.Library, page: Page, known: dict[str, str], most: int = 12) -> None:
     """Whether the page shows what Python finds with the box of the address."""
-    shows(page, truth.search(Query((Term(known[NAME], "asset", box_of(page)),), k=60)))
+    shows(page, truth.search(Query((Term(known[NAME], "asset", box_of(page)),), k=60)), most)
 
 
 def test_a_box_is_drawn_moved_resized_and_taken_away(
@@ -173,7 +173,7 @@ def test_the_box_by_touch(
         page.wait_for_timeout(60)
     touch("touchEnd")
     until(is_near(page, (0.2, 0.2, 0.7, 0.7)), lambda: f"the box, not {box_of(page)}")
-    found_with(truth, page, known)
+    found_with(truth, page, known, most=6)
     assert page.evaluate("scrollY") == before, "the page does not scroll below the finger"
     touch("touchStart", at(area, 0.7, 0.7))
     for share in (0.75, 0.85, 0.9):
