@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -240,3 +241,40 @@ def test_a_long_film_does_not_crowd_out_others_nor_ask_for_all() -> None:
     assert {match.asset.id for match in found[:3]} == set(films)
     assert max(store.asked) <= 20 * 2**DOUBLED
     assert len(store.asked) <= DOUBLED + 3
+
+
+def test_films_that_show_the_same_score_the_same_however_many(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    filmed.film(folder / "0.mp4", [(3, 2.0), (11, 2.0)])
+    for number in range(1, 14):
+        shutil.copyfile(folder / "0.mp4", folder / f"{number}.mp4")
+    with av.open(str(folder / "0.mp4")) as opened:
+        shown = next(opened.decode(video=0)).to_ndarray(format="rgb24")
+    with findalike.open(tmp_path / "library") as library:
+        library.add(folder)
+        hits = library.search(shown, k=20)
+    assert len(hits) == 14
+    assert len({round(hit.score, 6) for hit in hits}) == 1
+
+
+def test_scores_of_films_fall_with_their_order(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    filmed.film(folder / "whole.mp4", [(3, 2.0), (11, 2.0), (7, 2.0)])
+    filmed.film(folder / "other.mp4", [(21, 2.0), (11, 2.0), (9, 2.0)])
+    clip = filmed.cut(folder / "whole.mp4", 1.0, 4.0, tmp_path / "clip.mp4")
+    with findalike.open(tmp_path / "library") as library:
+        library.add(folder)
+        hits = library.search(clip)
+    scores = [hit.score for hit in hits if hit.query_span]
+    assert scores == sorted(scores, reverse=True)
+    assert all(hit.query_span[0] >= 0 for hit in hits if hit.query_span)
+
+
+def test_a_film_is_not_verified_as_a_picture_is(tmp_path: Path) -> None:
+    path = filmed.film(tmp_path / "film.mp4", [(3, 1.0), (11, 1.0)])
+    with findalike.open(tmp_path / "library") as library:
+        library.add(path)
+        with pytest.raises(QueryError, match="leave verify out"):
+            library.search(path, verify="geometric")

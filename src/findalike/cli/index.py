@@ -134,6 +134,8 @@ def index(
         else:
             click.echo(_sentence(report, len(opened), opened.path))
         _list_failures(report)
+        if report.unchanged and (options["frames"] or options["per_minute"]):
+            say("Films that were there keep their frames; to read one anew, findalike remove FILM first.")
         if not no_optimize and opened.due():
             _optimize(opened)
     return SOME_FAILED if report.failures else DONE

@@ -105,6 +105,9 @@ def people() -> None:
 def list_(library: str | None, as_json: bool) -> None:
     """List the persons: number, name, faces, pictures."""
     with _opened(library) as opened:
+        if opened.people.card is None and not as_json:
+            say("No faces were looked for in this library; to look for them: findalike index --faces FOLDER")
+            return
         found, loose = opened.people.all(), len(opened.people.loose())
     if as_json:
         _print_json([_record_of(person) for person in found])
@@ -231,6 +234,9 @@ def forget(who: str | None, library: str | None, all_faces: bool, yes: bool, as_
     It cannot be undone. Proof follows: the library's files are searched for what was removed, before and
     after. The photographs themselves, and their thumbnails, are never touched. Exits with 1 when something is
     left.
+
+    While faces are looked for in this library, a photograph that is new or changes later is looked into, and
+    would bring the person back without a name. To end that: --all-faces, or findalike remove the photographs.
     """
     if (who is None) == (not all_faces):
         raise click.UsageError("name a person, by number or name, or give --all-faces")
@@ -242,6 +248,8 @@ def forget(who: str | None, library: str | None, all_faces: bool, yes: bool, as_
         _print_json({**dataclasses.asdict(done), "proved": done.proved})
     else:
         click.echo("\n".join(_proof(done)))
+        if who is not None:
+            say("New photographs of them, and those that change, are looked into; to end that: --all-faces.")
     return DONE if done.proved else FAILED
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from findalike import decode
 from findalike.encode import calibration
 from findalike.encode.base import unit
+from findalike.errors import QueryError
 from findalike.present.caption import Example
 from findalike.query import MAX_K, Filter, Query, evaluate
 from findalike.rank import diversified, fused
 from findalike.search import cursor, films, moments
-from findalike.search.clips import is_film
 from findalike.search.cursor import Place
 from findalike.search.hits import Hits
 from findalike.search.looks import weighed
@@ -58,6 +58,11 @@ class Searcher:
         if not query.terms:
             return self._filtered(query, where, place)
         asked = self._asked(query, spaces, where)
+        if query.verify and any(seen.is_film for seen in asked.seen[0]):
+            raise QueryError(
+                "verify compares pictures, but the query has a film, which is laid on others as it is: "
+                "leave verify out"
+            )
         ordered = self._ordered(asked, _reach(query, place))
         there = self._laid(asked, ordered)
         found = [_hit(c, asked.worded, there.stretches.get(c.asset.id)) for c in there.candidates]
@@ -109,7 +114,7 @@ class Searcher:
         known = {space.card.space: number for number, space in enumerate(asked.spaces)}
         found: dict[str, Hit] = {}
         for number, (space, seen) in enumerate(zip(asked.spaces, asked.seen, strict=True)):
-            hits = [h for h in page if is_film(h.asset) and known.get(h.space, len(known) - 1) == number]
+            hits = [h for h in page if h.asset.is_film and known.get(h.space, len(known) - 1) == number]
             if hits:
                 most = min(moments.PER_FILM * len(hits), moments.MOST_ROWS)
                 parts = moments.by_film(space.within(seen, [h.asset for h in hits], most, asked.worded))

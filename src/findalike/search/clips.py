@@ -17,10 +17,7 @@ from findalike.decode import sampling
 from findalike.errors import FindalikeError, QueryError, ReadError
 from findalike.settings import Settings
 from findalike.tracks import TRACK, Recorder, Track
-from findalike.types import Asset, Origin, Picture, Vector, Vectors
-
-FILM = "video/"
-"""How the media types of films begin."""
+from findalike.types import Origin, Picture, Vector, Vectors
 
 MOST_PICTURES = 64
 """So many frames of a clip are described, spread over all of it."""
@@ -44,10 +41,6 @@ class Clip:
     @property
     def middle(self) -> Picture:
         return self.pictures[len(self.pictures) // 2]
-
-
-def is_film(asset: Asset) -> bool:
-    return asset.media.startswith(FILM)
 
 
 class Clips:

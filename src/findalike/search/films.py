@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from findalike.present.caption import TRACKED
-from findalike.search.clips import is_film, track_of
+from findalike.search.clips import track_of
 from findalike.search.space import Candidate
 from findalike.search.terms import Seen
 from findalike.store.base import Store
@@ -26,8 +27,9 @@ from findalike.types import Asset, Origin, Reason, Span
 DEPTH = 50
 """So many of the films that look most alike are laid on the one that is searched for."""
 
-SHOWN_DEPTH = 8
-"""So many of the films that look most alike are searched for a picture."""
+SHOWN_DEPTH, AS_ALIKE = 8, 0.05
+"""So many of the films that look most alike are searched for a picture, and those that score less by so
+little: what shows the same is treated alike."""
 
 SURELY, LIKELY = (0.15, LEAST), (0.7, 0.6)
 """Scores of looks, and how alike some tick of a film then has to be for the picture to be taken for one of
@@ -63,7 +65,7 @@ def laid(store: Store, seen: Sequence[Seen], candidates: Sequence[Candidate], wo
     query = next((s for s in seen if s.track is not None and s.term.weight > 0), None)
     if query is None or query.track is None:
         return Laid(candidates)
-    films = [c.asset for c in candidates if is_film(c.asset)][:DEPTH]
+    films = [c.asset for c in candidates if c.asset.is_film][:DEPTH]
     found: dict[str, Alignment] = {}
     for film in films:
         track = track_of(store.attachments(film.id, [TRACK]))
@@ -71,8 +73,19 @@ def laid(store: Store, seen: Sequence[Seen], candidates: Sequence[Candidate], wo
         if alignment:
             found[film.id] = alignment
     marked = [_marked(c, query, found[c.asset.id], worded) if c.asset.id in found else c for c in candidates]
-    ordered = marked if worded else sorted(marked, key=lambda c: (-c.value, c.asset.id))
-    return Laid(ordered, {i: Stretch(each.film, each.query) for i, each in found.items()})
+    ordered = marked if worded else _falling(sorted(marked, key=lambda c: (-c.value, c.asset.id)), found)
+    return Laid(ordered, {i: Stretch(each.film, _clamped(each.query)) for i, each in found.items()})
+
+
+def _falling(ordered: Sequence[Candidate], found: Mapping[str, Alignment]) -> list[Candidate]:
+    """The candidates, none of those that were aligned with a higher score than the one before it."""
+    scores = accumulate((c.score if c.asset.id in found else 1.0 for c in ordered), min)
+    return [replace(c, score=min(c.score, least)) for c, least in zip(ordered, scores, strict=True)]
+
+
+def _clamped(span: Span) -> Span:
+    """Without what an alignment between two ticks puts before the beginning."""
+    return max(span[0], 0.0), span[1]
 
 
 def showing(store: Store, seen: Seen, candidates: Sequence[Candidate]) -> Laid:
@@ -81,9 +94,8 @@ def showing(store: Store, seen: Seen, candidates: Sequence[Candidate]) -> Laid:
     luma = _luma(store, seen)
     if luma is None:
         return Laid(candidates)
-    films = [c for c in candidates if is_film(c.asset) and c.score >= SURELY[0]][:SHOWN_DEPTH]
     found: dict[str, Placement] = {}
-    for film in films:
+    for film in _likely(candidates):
         track = track_of(store.attachments(film.asset.id, [TRACK]))
         least = LIKELY[1] if film.score >= LIKELY[0] else SURELY[1]
         place = placed(luma, track, least) if track else None
@@ -92,6 +104,13 @@ def showing(store: Store, seen: Seen, candidates: Sequence[Candidate]) -> Laid:
     shown = [_shown(c, seen, found[c.asset.id]) if c.asset.id in found else c for c in candidates]
     ordered = sorted(shown, key=lambda c: (-c.value, c.asset.id))
     return Laid(ordered, {i: Stretch(each.span) for i, each in found.items()})
+
+
+def _likely(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The films that may show a picture, by their looks."""
+    several = sorted((c for c in candidates if c.asset.is_film), key=lambda c: -c.score)
+    last = several[:SHOWN_DEPTH][-1].score - AS_ALIKE if several else 0.0
+    return [c for c in several[:DEPTH] if c.score >= max(last, SURELY[0])]
 
 
 def origin_of(film: Asset, stretch: Stretch) -> Origin:

@@ -22,7 +22,6 @@ from findalike.encode.base import TextEncoder, WordEncoder, unit
 from findalike.errors import QueryError
 from findalike.query import And, Filter, In, Not
 from findalike.rank import adapted, best_parts, combine, is_adapted
-from findalike.search.clips import is_film
 from findalike.search.terms import Looker, Seen
 from findalike.search.words import Shelf
 from findalike.store.base import Store, similarities
@@ -402,7 +401,7 @@ class Space:
 
 def _is_mean(match: Match) -> bool:
     """Whether a row is that of a whole film, which no picture is alike: the mean of its frames."""
-    return match.row.origin.part == "whole" and is_film(match.asset)
+    return match.row.origin.part == "whole" and match.asset.is_film
 
 
 def _without_means(rows: Sequence[Row]) -> list[Row]:

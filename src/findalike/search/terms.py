@@ -18,7 +18,7 @@ from findalike.encode.base import Encoder, PartEncoder, TextEncoder, encode, sho
 from findalike.errors import LibraryMismatch, QueryError, ReadError
 from findalike.query import Term
 from findalike.search import faces
-from findalike.search.clips import Clip, Clips, begins_film, is_film, mean_of, some, track_of
+from findalike.search.clips import Clip, Clips, begins_film, mean_of, some, track_of
 from findalike.settings import Settings
 from findalike.store.base import Store
 from findalike.tracks import TRACK, Track
@@ -126,7 +126,7 @@ class Looker:
 
     def _shows_film(self, term: Term, asset: Asset | None) -> bool:
         if asset:
-            return is_film(asset)
+            return asset.is_film
         if isinstance(term.what, np.ndarray):
             return False
         return begins_film(uri_of(term.what) if isinstance(term.what, str) else term.what)

@@ -12,7 +12,6 @@ from PIL import Image
 
 from findalike import decode, pixels, sources
 from findalike.errors import FindalikeError
-from findalike.search.clips import is_film
 from findalike.search.terms import Seen, uri_of
 from findalike.settings import Settings
 from findalike.store.base import Store
@@ -51,7 +50,7 @@ class Views:
     def of_asset(self, asset: Asset, box: Box | None = None) -> Pixels | None:
         """A picture of the library; where its file cannot be read, and of a film, its thumbnail, and None
         without one."""
-        found = None if is_film(asset) else self._read(asset.uri, box)
+        found = None if asset.is_film else self._read(asset.uri, box)
         return _small(self.store.thumbnails([asset.id]).get(asset.id)) if found is None else found
 
     def _read(self, uri: str, box: Box | None) -> Pixels | None:

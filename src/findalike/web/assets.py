@@ -26,7 +26,7 @@ from findalike.web.schema import (
     Text,
 )
 from findalike.web.search import EVERYTHING
-from findalike.web.service import Service, is_film
+from findalike.web.service import Service
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
@@ -126,7 +126,7 @@ def _shown_of(service: Service, asset: Asset) -> list[dict[str, Any]]:
     try:
         return shown(service, asset.id)
     except (QueryError, ReadError):
-        if not is_film(asset):
+        if not asset.is_film:
             raise
         return []
 

@@ -23,7 +23,7 @@ from findalike.errors import ReadError
 from findalike.types import Asset
 from findalike.web.problems import ProblemError
 from findalike.web.responses import Id, problems, service_of
-from findalike.web.service import Service, is_film, version
+from findalike.web.service import Service, version
 from findalike.web.thumbnails import SIZES, made, media_of
 
 router = APIRouter(prefix="/v1/assets", tags=["files"])
@@ -90,7 +90,7 @@ async def _thumbnail(
     if stored is not None:
         return stored.data, v == stored.version
     asset = await service.read(request, service.asset, asset_id)
-    if is_film(asset):
+    if asset.is_film:
         if (stored := await service.stored.get(asset_id)) is None:
             raise ProblemError("not-found", "there is no small picture of this film")
         return stored.data, v == stored.version

@@ -166,9 +166,5 @@ def links(asset: Asset) -> Mapping[str, str]:
     return {"self": own, "thumbnail": f"{own}/thumbnail?v={version(asset)}", "content": f"{own}/content"}
 
 
-def is_film(asset: Asset) -> bool:
-    return asset.media.startswith("video/")
-
-
 def version(asset: Asset) -> str:
     return asset.sha256[:8] or hashlib.sha256(str(asset.modified).encode()).hexdigest()[:8]
