@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 import findalike
 from findalike.encode import catalog
@@ -84,6 +85,36 @@ def party(known_faces: Path, tmp_path: Path) -> Iterator[Served]:
     """A server over a library of one's own."""
     with serving(Path(shutil.copytree(known_faces, tmp_path / "library"))) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of someone twice, at the left mirrored; in a folder beside it the photograph it is of."""
+    if any(find_spec(name) is None for name in ("mtcnn", "face_recognition_models", "lz4")):
+        pytest.skip("pip install 'findalike[faces]'")
+    data = pytest.importorskip("skimage.data", reason="pip install 'findalike[classical]'")
+    photograph = Image.fromarray(data.astronaut())
+    place = tmp_path_factory.mktemp("group")
+    (place / "Photographs").mkdir()
+    photograph.save(place / "Photographs" / "astronaut.png")
+    one = photograph.crop((120, 0, 340, 280))
+    both = Image.new("RGB", (640, 360), "slategray")
+    both.paste(ImageOps.mirror(one), (40, 40))
+    both.paste(one, (370, 60))
+    both.save(place / "group.png")
+    return place / "group.png"
+
+
+def middles() -> list[tuple[float, float]]:
+    """Where in the group the faces are, as shares: that of the photograph is around (224, 116)."""
+    return [((40 + 220 - 104) / 640, (40 + 116) / 360), ((370 + 104) / 640, (60 + 116) / 360)]
+
+
+@pytest.fixture
+def crowd(party: Served, group: Path) -> Served:
+    """A server over a library that knows the face of the group, too."""
+    assert not party.library.add(group.parent / "Photographs", faces=True).failures
+    return party
 
 
 def ids(served: Served) -> dict[str, str]:

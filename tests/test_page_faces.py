@@ -11,9 +11,9 @@ from playwright.sync_api import Locator, Page, expect
 
 import findalike
 from access import check_for_everyone, check_on_phones
-from browser import DESK, PHONE, Visitor, link, names, picture_of, query_of, terms, toast, until
+from browser import DESK, PHONE, Visitor, drop, link, names, picture_of, query_of, terms, toast, until
 from findalike.web.config import Config
-from portraits import LEFT, ids
+from portraits import LEFT, ids, middles
 from web import Served, serving
 
 pytest_plugins = ["web", "browser", "portraits"]
@@ -117,11 +117,75 @@ def test_a_face_is_searched_for(party: Served, visitor: Visitor) -> None:
     until(lambda: set(names(page)[:3]) == {"beach.png", "stairs.png", "bench.png"}, lambda: str(names(page)))
     assert query_of(page)["t"] == [f"id~1:{ids(party)['garden']}"]
     expect(terms(page)).to_contain_text("")
-    expect(page.locator("#query .part")).to_be_visible()
+    expect(page.locator("#query").get_by_role("button", name="Face 1 of 2", pressed=True)).to_be_visible()
     assert link(page, "stairs.png").locator(".part").is_visible()
     picture_of(page, "faces-search")
     page.get_by_role("button", name="Whole picture").click()
     until(lambda: query_of(page)["t"] == [f"id:{ids(party)['garden']}"], "the whole picture")
+
+
+def chosen(page: Page) -> list[bool]:
+    """Which of the faces of the query picture is pressed."""
+    buttons = page.locator("#query").get_by_role("button", name=re.compile(r"^Face \d of 2"))
+    return [each.get_attribute("aria-pressed") == "true" for each in buttons.all()]
+
+
+def test_a_face_of_a_dropped_picture_is_searched_for(crowd: Served, visitor: Visitor, group: Path) -> None:
+    page = visitor.open(crowd.url)
+    until(lambda: names(page), "the pictures")
+    drop(page, group)
+    second = page.locator("#query").get_by_role("button", name="Face 2 of 2")
+    expect(second).to_be_visible()
+    whole = query_of(page)["t"]
+    assert chosen(page) == [False, False]
+    inner, outer = second.bounding_box(), page.locator("#query .crop img").bounding_box()
+    assert inner
+    assert outer
+    x, y = middles()[1]
+    assert (inner["x"] + inner["width"] / 2 - outer["x"]) / outer["width"] == pytest.approx(x, abs=0.03)
+    assert (inner["y"] + inner["height"] / 2 - outer["y"]) / outer["height"] == pytest.approx(y, abs=0.05)
+    second.click()
+    face = [whole[0].replace("picture:", "picture~2:")]
+    until(lambda: query_of(page)["t"] == face, lambda: str(query_of(page)))
+    until(lambda: names(page)[:1] == ["astronaut.png"], lambda: str(names(page)))
+    expect(link(page, "astronaut.png").locator(".part")).to_be_visible()
+    assert chosen(page) == [False, True]
+    picture_of(page, "faces-dropped")
+    page.reload()
+    until(lambda: chosen(page) == [False, True], lambda: str(chosen(page)))
+    page.go_back()
+    until(lambda: chosen(page) == [False, False], lambda: str(chosen(page)))
+    assert query_of(page)["t"] == whole
+    page.go_forward()
+    until(lambda: chosen(page) == [False, True], lambda: str(chosen(page)))
+    second.click()
+    until(lambda: query_of(page)["t"] == whole, "the whole picture")
+    page.locator("#query").get_by_role("button", name="Face 1 of 2").focus()
+    page.keyboard.press("Enter")
+    until(lambda: chosen(page) == [True, False], lambda: str(chosen(page)))
+    expect(terms(page).get_by_role("button", name="More of face 1 of your picture")).to_be_visible()
+
+
+def test_a_region_takes_the_place_of_a_face(crowd: Served, visitor: Visitor, group: Path) -> None:
+    page = visitor.open(crowd.url)
+    until(lambda: names(page), "the pictures")
+    drop(page, group)
+    second = page.locator("#query").get_by_role("button", name="Face 2 of 2")
+    second.click()
+    until(lambda: chosen(page) == [False, True], "the face")
+    inner, outer = second.bounding_box(), page.locator("#query .crop img").bounding_box()
+    assert inner
+    assert outer
+    page.mouse.move(inner["x"] + 8, inner["y"] + 8)  # from within the button
+    page.mouse.down()
+    page.mouse.move(outer["x"] + outer["width"] - 4, outer["y"] + outer["height"] - 4, steps=6)
+    page.mouse.up()
+    until(lambda: re.match(r"picture@[\d.,]+:", query_of(page)["t"][0]), lambda: str(query_of(page)))
+    assert chosen(page) == [False, False]
+    second.click()
+    until(lambda: query_of(page)["t"][0].startswith("picture~2:"), lambda: str(query_of(page)))
+    page.get_by_role("button", name="Whole picture").click()
+    until(lambda: query_of(page)["t"][0].startswith("picture:"), lambda: str(query_of(page)))
 
 
 def test_people_are_named_merged_and_forgotten(party: Served, visitor: Visitor) -> None:
@@ -165,6 +229,11 @@ def test_faces_and_people_are_for_everyone(party: Served, visitor: Visitor, axe:
     chips(page).first.click()
     expect(page.get_by_role("combobox", name="Name of this person")).to_be_focused()
     check(page, "faces-talk", axe)
+    page.goto(f"{party.url}/?t=id~1:{ids(party)['beach']}")
+    if touch:
+        page.get_by_text("Query picture", exact=True).tap()
+    expect(page.get_by_role("button", name="Face 1 of 2", pressed=True)).to_be_visible()
+    check(page, "faces-query", axe)
     page.goto(f"{party.url}/#people")
     shown = page.get_by_role("dialog", name="People")
     expect(shown.get_by_role("button", name=re.compile("^Show Person"))).to_have_count(2)
@@ -173,8 +242,17 @@ def test_faces_and_people_are_for_everyone(party: Served, visitor: Visitor, axe:
     check(page, "people-name", axe)
 
 
-def test_without_faces_there_is_nothing_of_them(visitor: Visitor, site: Served) -> None:
+def test_without_faces_there_is_nothing_of_them(visitor: Visitor, site: Served, group: Path) -> None:
     page = visitor.open(site.url)
+    until(lambda: names(page), "the pictures")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response("**/v1/search"):
+        drop(page, group)
+    expect(page.locator("#query .crop-box")).to_be_visible()
+    expect(page.get_by_role("grid")).not_to_have_attribute("aria-busy", "true")
+    assert not [url for url in asked if "faces" in url]
+    page.goto(site.url)
     until(lambda: names(page), "the pictures")
     expect(page.get_by_role("button", name="People")).to_have_count(0)
     page.get_by_role("grid").get_by_role("link").first.click()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
+from findalike import Query, Term
 from findalike.web.config import Config
-from portraits import LEFT, RIGHT, SHOWN, ids
-from web import READER, TOKENS, WRITER, Served, refused, serving
+from portraits import LEFT, RIGHT, SHOWN, ids, middles
+from web import READER, TOKENS, WRITER, Served, encoded, refused, serving
 
 pytest_plugins = ["web", "portraits"]
 
@@ -133,6 +136,51 @@ def test_a_face_is_searched_for_by_its_number(party: Served, client: httpx.Clien
         client.post("/v1/search", json={"terms": [{"id": ids(party)["garden"], "face": 3}]}).status_code
         == 422
     )
+
+
+def test_the_faces_of_a_picture_that_is_sent(crowd: Served, group: Path) -> None:
+    library, picture = crowd.library, group.read_bytes()
+    before = library.store.status(), library.people.all()
+    with crowd.client() as client:
+        told = client.post("/v1/faces", files={"file": ("group.png", picture)}).json()["faces"]
+        assert [face["number"] for face in told] == [1, 2]
+        for face, (x, y) in zip(told, middles(), strict=True):
+            left, top, right, bottom = face["box"]
+            assert (left + right) / 2 == pytest.approx(x, abs=0.02)
+            assert (top + bottom) / 2 == pytest.approx(y, abs=0.04)
+            assert 0.9 < face["score"] <= 1
+        scores = []
+        for number in (1, 2):
+            query = {"terms": [{"upload": "one", "face": number}]}
+            form = {"query": (None, json.dumps(query)), "one": ("group.png", picture)}
+            best = client.post("/v1/search", files=form).json()["hits"][0]
+            assert (best["name"], best["part"]) == ("astronaut.png", "face")
+            scores.append(best["score"])
+            expected = library.search(Query((Term(picture, "image", face=number),)))[0]
+            assert best["score"] == pytest.approx(expected.score, abs=1e-4)
+        assert scores[0] != scores[1], "they are not the same face of it"
+    assert (library.store.status(), library.people.all()) == before, "nothing is kept"
+
+
+def test_faces_are_seen_where_there_is_something_to_see(
+    crowd: Served, group: Path, web: httpx.Client
+) -> None:
+    sent = {"file": ("group.png", group.read_bytes())}
+    with crowd.client() as client:
+        plain = {"file": ("plain.png", encoded(Image.new("RGB", (200, 200), "teal")))}
+        assert client.post("/v1/faces", files=plain).json() == {"faces": []}
+        refused(client.post("/v1/faces", files={"file": ("a.png", b"no picture")}), "unreadable")
+        refused(client.post("/v1/faces", files={"other": sent["file"]}), "invalid")
+    assert "knows no faces" in refused(web.post("/v1/faces", files=sent), "query")
+
+
+def test_who_may_search_may_see_faces(crowd: Served, group: Path) -> None:
+    sent = {"file": ("group.png", group.read_bytes())}
+    with serving(Path(crowd.library.path), Config(port=0, tokens=TOKENS), mode="r") as guarded:
+        with guarded.client(**{"x-api-key": READER}) as reader:
+            assert len(reader.post("/v1/faces", files=sent).json()["faces"]) == 2
+        with guarded.client() as stranger:
+            refused(stranger.post("/v1/faces", files=sent), "unauthorized")
 
 
 def test_who_may_only_read_says_nothing(party: Served) -> None:

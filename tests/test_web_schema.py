@@ -54,6 +54,7 @@ REJECTED: Any = CHECKS.get_one("negative_data_rejection")
 LENIENT = {
     # On the wire every part of a form is bytes: the "number" that stands for a file cannot be told from one.
     "POST /v1/assets",
+    "POST /v1/faces",
 }
 
 

@@ -21,7 +21,7 @@ GRANTED = "findalike.granted"
 """Where a request's scope says what its client may do: `read` or `write`."""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-READING_POSTS = frozenset({"/v1/search", "/v1/assets/export"})
+READING_POSTS = frozenset({"/v1/search", "/v1/faces", "/v1/assets/export"})
 """Addresses that read though they are posted to: a query may be larger than an address."""
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/v1/session", "/favicon.ico"})

@@ -68,6 +68,7 @@ def create_app(service: Service) -> FastAPI:
     for module in (search, uploads, exports, assets, files, parts, people, runs, about):
         app.include_router(module.router)
     app.include_router(people.faces)
+    app.include_router(people.seen)
     app.include_router(about.health)
     app.add_api_route("/", page, include_in_schema=False)
     app.mount("/static", Static(directory=STATIC), name="static")

@@ -1,11 +1,11 @@
-"""Faces of pictures and the persons they are of: `/v1/assets/{id}/faces` and `/v1/people`."""
+"""Faces of pictures and the persons they are of: `/v1/assets/{id}/faces`, `/v1/faces` and `/v1/people`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, UploadFile
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse
 
@@ -13,6 +13,7 @@ from findalike.errors import UsageError
 from findalike.people import Face, Person
 from findalike.people.album import asset_of
 from findalike.types import Asset
+from findalike.web.clips import check_clip
 from findalike.web.parts import Key, part_link, seconds
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, Id, described_as, problems, service_of
@@ -20,6 +21,7 @@ from findalike.web.schema import (
     FaceIn,
     FaceOut,
     Faces,
+    FacesSeen,
     Forgotten,
     Line,
     MergeIn,
@@ -31,6 +33,7 @@ from findalike.web.schema import (
 from findalike.web.service import Service, version
 
 faces = APIRouter(prefix="/v1/assets", tags=["people"])
+seen = APIRouter(prefix="/v1/faces", tags=["people"])
 router = APIRouter(prefix="/v1/people", tags=["people"])
 
 Number = Annotated[int, InPath(ge=1, le=2**31, description="a person's number")]
@@ -64,6 +67,18 @@ async def say_face(request: Request, asset_id: Id, key: Key, said: FaceIn) -> JS
     await service.read(request, _face, service, asset_id, key)
     await service.write(request, _said, service, asset_id, key, said)
     return JSONResponse(await service.read(request, _face, service, asset_id, key))
+
+
+@seen.post(
+    "",
+    operation_id="seeFaces",
+    summary="The faces of a picture that is sent, to search for one of them; nothing is kept",
+    responses={**described_as(FacesSeen), **problems(409, 415)},
+)
+async def see_faces(request: Request, file: UploadFile) -> JSONResponse:
+    service = service_of(request)
+    data = await file.read()
+    return JSONResponse({"faces": await service.search(request, _seen, service, data)})
 
 
 @router.get(
@@ -168,15 +183,30 @@ def _face(service: Service, asset_id: str, key: str) -> dict[str, Any]:
     return found
 
 
+def _seen(service: Service, data: bytes) -> list[dict[str, Any]]:
+    """Raises ProblemError for a film that is too long, and where the library knows no faces to search for."""
+    library = service.library
+    if library.people.card is None:
+        raise ProblemError("query", "the library knows no faces; none were looked for in its pictures")
+    check_clip(data, service.config.limits.clip, library.settings.pixel_budget)
+    return [_told_seen(face) for face in library.faces(data)]
+
+
+def _told_seen(face: Face) -> dict[str, Any]:
+    return {
+        "number": face.number,
+        "box": [round(float(edge), 6) for edge in face.box],
+        "time": seconds(face.time),
+        "score": round(float(face.sureness), 4),
+    }
+
+
 def _told(face: Face, asset: Asset) -> dict[str, Any]:
     key = _key(face.id)
     person = {"number": face.person, "name": face.name or None} if face.person else None
     return {
         "key": key,
-        "number": face.number,
-        "box": [round(float(edge), 6) for edge in face.box],
-        "time": seconds(face.time),
-        "score": round(float(face.sureness), 4),
+        **_told_seen(face),
         "person": person,
         "picture": part_link(asset.id, key, version(asset)),
     }

@@ -232,6 +232,19 @@ class Faces(BaseModel):
     faces: list[FaceOut]
 
 
+class FaceSeen(BaseModel):
+    """A face in a picture that is not of the library: as `FaceOut`, but that nobody knows whose it is."""
+
+    number: int
+    box: list[float]
+    time: float | None
+    score: float
+
+
+class FacesSeen(BaseModel):
+    faces: list[FaceSeen]
+
+
 class FaceIn(Asked):
     """Who a face is, or the number of a person it is not of."""
 

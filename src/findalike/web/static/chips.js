@@ -13,7 +13,7 @@ const list = $("#terms");
 export function termName(term) {
   if (term.kind === "id") return `${term.face ? `face ${term.face} of ` : ""}${seen.get(term.value)?.name ?? "picture"}`;
   if (term.kind !== "picture") return term.value;
-  return isClip(term.value) ? "your clip" : "your picture";
+  return `${term.face ? `face ${term.face} of ` : ""}${isClip(term.value) ? "your clip" : "your picture"}`;
 }
 
 /** Points an img at a term's picture; puts a sign in its place, and tells so, where there is none to show. */

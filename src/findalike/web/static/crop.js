@@ -63,10 +63,15 @@ export function crop(img, start, onchange) {
 
   area.addEventListener("pointerdown", (event) => {
     if (event.button) return;
+    if (event.target.closest("button")) return onceMoved(area, event, () => begin(event, frame)); // else it is pressed
     event.preventDefault();
+    begin(event, event.target);
+  });
+
+  function begin(event, target) {
     frame.focus({ preventScroll: true });
     area.setPointerCapture(event.pointerId);
-    const drag = dragOf(event.target, point(event), box, frame);
+    const drag = dragOf(target, point(event), box, frame);
     const move = (next) => put(drag(point(next)), false);
     const end = () => {
       area.removeEventListener("pointermove", move);
@@ -74,7 +79,7 @@ export function crop(img, start, onchange) {
     };
     area.addEventListener("pointermove", move);
     area.addEventListener("lostpointercapture", end, { once: true });
-  });
+  }
 
   frame.addEventListener("keydown", (event) => {
     const next = keyed(event, box);
@@ -86,6 +91,18 @@ export function crop(img, start, onchange) {
 
   draw();
   return { area, put: (next) => { box = next ?? WHOLE; draw(); } };
+}
+
+/** Runs when the pointer that went down has moved far enough to mean a drag, unless it goes up before. */
+function onceMoved(area, { clientX, clientY }, run) {
+  const watch = new AbortController();
+  const move = (event) => {
+    if (Math.hypot(event.clientX - clientX, event.clientY - clientY) < 8) return;
+    watch.abort();
+    run();
+  };
+  area.addEventListener("pointermove", move, watch);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => watch.abort(), watch);
 }
 
 /** What a drag does to the box, by where it began: at an edge, in the box, or beside it for a new one. */

@@ -1,5 +1,5 @@
 // The persons of the library: who they are, in how many pictures, and what one may say of them.
-import { get, send } from "./api.js";
+import { call, get, send } from "./api.js";
 import { channel } from "./dom.js";
 
 const changes = channel();
@@ -30,6 +30,13 @@ async function say(method, path, json) {
 const facePath = (id, key) => `/v1/assets/${encodeURIComponent(id)}/faces/${key}`;
 
 export const facesOf = async (id, signal) => (await get(`/v1/assets/${encodeURIComponent(id)}/faces`, signal)).faces;
+/** The faces of a picture that is not of the library; the server keeps nothing of it. */
+export async function facesFound(blob) {
+  const body = new FormData();
+  body.append("file", blob, "picture");
+  return (await (await call("/v1/faces", { method: "POST", body })).json()).faces;
+}
+
 export const nameFace = (id, key, name) => say("POST", facePath(id, key), { name });
 export const notPerson = (id, key, number) => say("POST", facePath(id, key), { not_person: number });
 export const rename = (number, name) => say("PATCH", `/v1/people/${number}`, { name });

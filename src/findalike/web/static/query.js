@@ -1,6 +1,7 @@
 // The picture that is searched with, large enough to choose a part of it or a thing in it.
 import { assetPath, named, seen, thumbnail } from "./api.js";
 import { showTerm, termName } from "./chips.js";
+import { chooser } from "./choose.js";
 import { layOn } from "./found.js";
 import { isFilm } from "./moments.js";
 import { facesOf } from "./people.js";
@@ -14,6 +15,7 @@ const panel = $("#query");
 const narrow = matchMedia("(max-width: 860px)");
 let chosen = 0; // which of several pictures is shown
 let cropper = null;
+let faces = null; // the buttons for the faces of the shown picture, where it has some
 let shown = ""; // the pictures the panel was built for
 
 const pictures = () => state.terms.flatMap((term, index) => (["id", "picture"].includes(term.kind) ? [index] : []));
@@ -21,16 +23,18 @@ const pictures = () => state.terms.flatMap((term, index) => (["id", "picture"].i
 /** The first picture of the search, or undefined. */
 export const queryPicture = () => state.terms[pictures()[chosen] ?? pictures()[0]];
 
-const toBox = throttled(150, (index, box) => change(withTerm(index, { box }), `live:box${index}`));
+const WHOLE = Object.freeze({ box: null, face: null });
+
+const toBox = throttled(150, (index, box) => change(withTerm(index, box ? { box, face: null } : { box }), `live:box${index}`));
 
 function render() {
   const indexes = pictures();
-  const now = JSON.stringify(indexes.map((index) => [index, state.terms[index].kind, state.terms[index].value, state.terms[index].face]));
+  const now = JSON.stringify(indexes.map((index) => [index, state.terms[index].kind, state.terms[index].value, films(state.terms[index]) && state.terms[index].face]));
   if (now === shown) return update(indexes);
   if (shown === "" || shown === "[]") panel.open = !narrow.matches;
   shown = now;
   panel.hidden = !indexes.length;
-  cropper = null;
+  cropper = faces = null;
   chosen = Math.max(0, indexes.length - 1);
   build(indexes);
 }
@@ -40,8 +44,8 @@ function build(indexes) {
   if (!indexes.length) return;
   const index = indexes[chosen];
   const term = state.terms[index];
-  if (term.face) return face(term, index, indexes);
-  if (films(term)) return clip(term, indexes);
+  cropper = faces = null;
+  if (films(term)) return term.face && term.kind === "id" ? face(term, index, indexes) : clip(term, indexes);
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   const known = () => img.isConnected && films(term) && build(indexes); // of a link it shows only now
   showTerm(img, term, 800).then((there) => (there ? known() : unseen(index, term)));
@@ -51,24 +55,38 @@ function build(indexes) {
   }
   cropper = crop(img, term.box, (box, done) => {
     const part = box?.map((edge) => Math.round(edge * 1e3) / 1e3) ?? null;
-    reset.disabled = !part;
+    reset.disabled = !part && !state.terms[index]?.face;
     if (!done) return toBox(index, part);
     toBox.now(index, part);
     settle();
   });
   const reset = button(null, "Whole picture", () => {
     cropper.put(null);
-    change(withTerm(index, { box: null }));
-  }, { seen: true, class: "small reset", disabled: !term.box });
+    change(withTerm(index, WHOLE));
+  }, { seen: true, class: "small reset", disabled: !term.box && !term.face });
   fill(panel, h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes),
     h("div", { class: "crop-place" }, cropper.area),
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term),
     lookSliders());
+  offerFaces(term, index, cropper);
+}
+
+/** Lays the faces of the picture on it when they are known: one that is pressed is what counts, pressed again no more. */
+async function offerFaces(term, index, mine) {
+  const made = await chooser(term, (number) => {
+    mine.put(null);
+    change(withTerm(index, state.terms[index].face === number ? WHOLE : { box: null, focus: "", face: number }));
+  });
+  if (!made || cropper !== mine) return;
+  faces = made;
+  faces.mark(state.terms[index].face);
+  mine.area.append(faces.layer);
+  $(".row .tip", panel).textContent = "Drag over the part that counts, or choose a face";
 }
 
 const films = ({ kind, value }) => (kind === "id" ? isFilm(seen.get(value)) : isClip(value));
 
-/** One face of a picture that is searched with. */
+/** One face of a film that is searched with. */
 function face(term, index, indexes) {
   const img = h("img", { alt: `Searched with: ${termName(term)}`, draggable: "false" });
   const area = h("div", { class: "crop" }, img);
@@ -80,7 +98,7 @@ function face(term, index, indexes) {
   }, () => {}); // the answer to the search tells what is wrong
   fill(panel, h("summary", {}, "Query picture"), several(indexes), h("div", { class: "crop-place" }, area),
     h("div", { class: "row" }, h("span", { class: "tip" }, "The marked face counts"),
-      button(null, "Whole picture", () => change(withTerm(index, { face: null })), { seen: true, class: "small" })));
+      button(null, "Whole picture", () => change(withTerm(index, WHOLE)), { seen: true, class: "small" })));
 }
 
 /** The film that is searched with. All of it counts: no part of its pictures can be chosen. */
@@ -100,7 +118,7 @@ function clip(term, indexes) {
 /** In the place of a picture that this browser cannot show, or does not have. */
 async function unseen(index, term) {
   panel.hidden = !await stored(term.value);
-  cropper = null;
+  cropper = faces = null;
   if (films(term)) return clip(term, pictures());
   fill(panel, h("summary", {}, "Query picture"),
     h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term),
@@ -120,7 +138,7 @@ function several(indexes) {
 
 function focus(index, term) {
   // Half a word is no thing: it counts when the field is left, or on Enter.
-  const wanted = (event) => change(withTerm(index, { focus: event.target.value.trim() }));
+  const wanted = (event) => change(withTerm(index, { focus: event.target.value.trim(), face: null }));
   return h("label", { class: "focus" }, h("span", {}, "Only the"),
     h("input", { type: "text", value: term.focus, placeholder: "e.g. dog", maxlength: 100, autocapitalize: "off",
       "aria-label": "The thing in the picture that counts", onchange: wanted }), h("span", {}, "in it"));
@@ -131,7 +149,8 @@ function update(indexes) {
   if (!indexes.length || !cropper || !$(".crop", panel)) return;
   const term = state.terms[indexes[chosen]];
   if (!panel.querySelector(".crop-box").matches(":active")) cropper.put(term.box);
-  $(".reset", panel).disabled = !term.box;
+  faces?.mark(term.face);
+  $(".reset", panel).disabled = !term.box && !term.face;
   const field = $(".focus input", panel);
   if (field !== document.activeElement) set(field, "value", term.focus);
   const img = $(".crop img", panel);
