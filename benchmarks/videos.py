@@ -44,7 +44,6 @@ from rich.progress import track
 
 import findalike
 from findalike.decode.film import Film
-from findalike.search.clips import is_film
 from findalike.types import Hit, Origin
 
 SECONDS, SLACK, NEAR = 3.0, 0.5, 1.0
@@ -145,7 +144,7 @@ class Judge:
         self.looker = library._space(library._card(None)).looker
 
     def seconds(self) -> float:
-        return sum(float(a.metadata["duration"]) for a in self.library.store.assets() if is_film(a))
+        return sum(float(a.metadata["duration"]) for a in self.library.store.assets() if a.is_film)
 
     def edits(self, folder: Path) -> dict[str, float]:
         names = [n for n, kin in self.kin.items() if kin != n]
