@@ -87,6 +87,8 @@ def test_nothing_is_written_over(cli: Cli, film: Path, tmp_path: Path) -> None:
     assert kept.read_bytes() == b"mine"
     assert cli("frames", film, tmp_path, "--force").returncode == 0
     assert colour(kept) == 0
+    again = cli("frames", film, tmp_path)
+    assert f"{tmp_path / names(tmp_path)[0]}: is there already" in again.stderr
 
 
 def test_a_broken_film_gives_what_it_has(cli: Cli, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _film(file: BinaryIO) -> Any:
 def _check(out: Path, stem: str, force: bool) -> None:
     """Make the folder. Raises UsageError when frames of the film are in it."""
     out.mkdir(parents=True, exist_ok=True)
-    there = [each for each in out.iterdir() if each.name.startswith(stem) and _is_frame(each.name, stem)]
+    there = sorted(p for p in out.iterdir() if p.name.startswith(stem) and _is_frame(p.name, stem))
     if there and not force:
         raise UsageError(
             f"{there[0]}: is there already; give another folder, or add --force to write over it"

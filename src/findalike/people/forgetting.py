@@ -18,13 +18,13 @@ import numpy as np
 
 from findalike.encode import catalog
 from findalike.errors import LibraryError
+from findalike.files import replace_file
 from findalike.filters import folded
 from findalike.people import album as albums
 from findalike.people import sorting, tags
 from findalike.people.album import Album, Person, asset_of
 from findalike.people.shelf import Shelf
 from findalike.store.base import Progress, Store
-from findalike.store.manifest import replace_file
 from findalike.types import Card, Row
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from findalike.errors import LibraryError
+from findalike.files import replace_file
 from findalike.people.album import Album, Person, Step
-from findalike.store.manifest import replace_file
 
 NAME = "people.json"
 FORMAT = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing
-from findalike.files import replace_file as replace_file
+from findalike.files import replace_file
 from findalike.store.base import card_from_json, card_to_json
 from findalike.types import Card
 
