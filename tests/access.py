@@ -31,9 +31,10 @@ def faults(axe: Axe, page: Page) -> list[str]:
 
 
 def at_rest(page: Page) -> None:
-    """Waits for pictures and motion, so that nothing is measured half shown."""
+    """Waits for pictures, motion and searches, so that nothing is measured half shown. A dialog may hold a
+    search up."""
     page.wait_for_function(
-        """() => !document.body.classList.contains("busy")
+        """() => (!document.body.classList.contains("busy") || document.querySelector("dialog:modal"))
           && [...document.images].every((img) => img.complete || !img.checkVisibility())
           && document.getAnimations().every((one) => one.playState !== "running"
             || one.effect.getTiming().iterations === Infinity)"""

@@ -350,7 +350,7 @@ def test_a_server_that_is_killed_and_comes_back(
     box(page).fill("coffee")
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
     picture_of(page, "server-gone")
-    assert names(page), "what was found stays"
+    assert pictures(page), "what was found stays"
     with program(collection, port):
         shows_later(page, truth.search(text="coffee", k=60))
         expect(page.get_by_role("alert")).to_be_hidden()
