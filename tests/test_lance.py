@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, UsageError
 from findalike.query import parse_filter
+from findalike.sidecars import FolderSidecars
 from findalike.store import (
     lance_index,
     lance_listing,
@@ -282,7 +283,7 @@ def test_a_change_cut_off_at_any_step_is_mended(
         assert_whole(reader, there)
     fresh = LanceStore(library, mode="a")
     fresh.write(batch(range(20, 21)))
-    assert not Journal(library).read()
+    assert not Journal(FolderSidecars(library)).read()
     assert list(fresh.check()) == []
     there = {int(a.id[1:]) for a in fresh.assets()}
     assert_whole(fresh, there)

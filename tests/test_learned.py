@@ -414,7 +414,11 @@ def test_what_is_not_a_number_is_refused(opened: findalike.Library, tmp_path: Pa
     held = learned.load(card, ("mean", "axes"))
     spoilt = held.arrays["axes"].copy()
     spoilt[0, 0] = np.nan
-    bad = learned.save(replace(card, source="", sha256=""), {**held.arrays, "axes": spoilt}, tmp_path)
+    bad = learned.save(
+        replace(card, source="", sha256=""),
+        {**held.arrays, "axes": spoilt},
+        learned.Home(FolderSidecars(tmp_path), tmp_path),
+    )
     with pytest.raises(EncoderError, match=r"not a finite number in 'axes'"):
         catalog.load(bad, settings.load())
     with pytest.raises(EncoderError, match=r"SHA-256"):
@@ -546,7 +550,11 @@ def test_bad_values_are_named(opened: findalike.Library, drawings: Path) -> None
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / learned.FOLDER).write_text("a file is in the way")
     with pytest.raises(LibraryError, match="cannot be written"):
-        learned.save(Card("whitened:x", "1", 3), {"mean": np.zeros(3)}, tmp_path)
+        learned.save(
+            Card("whitened:x", "1", 3),
+            {"mean": np.zeros(3)},
+            learned.Home(FolderSidecars(tmp_path), tmp_path),
+        )
 
 
 # The command line

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from findalike import decode, ingest, lock, plugins, sources, tagging, timing
+from findalike import addresses, decode, ingest, plugins, sources, tagging, timing
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
@@ -47,6 +47,8 @@ Path_ = str | os.PathLike[str]
 Mode = Literal["r", "a"]
 
 IN_MEMORY = ":memory:"
+LOCAL = ("lance", "memory", "file")
+"""What is no scheme of an address, although two stores have these names."""
 REGIONS = "regions"
 UNDIVIDED = (
     "the part is compared with whole pictures; findalike index FOLDER --regions objects makes small things "
@@ -73,7 +75,8 @@ def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library
     """Open a library; with mode `a` it is made when missing, mode `r` never makes or changes one.
 
     Without a path it is the one of the settings. `changes` override settings of the same names. The path
-    `:memory:` gives a library that is not kept. Raises LibraryError and its children, SettingError.
+    `:memory:` gives a library that is not kept; an address such as `milvus://host:port/name` one on a server,
+    by the entry point of its scheme. Raises LibraryError and its children, SettingError.
     """
     if mode not in ("r", "a"):
         raise UsageError(f"mode is {mode!r}, but it must be 'r' or 'a'")
@@ -81,10 +84,15 @@ def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library
     given = os.fspath(settings.library if path is None else path)
     if given == IN_MEMORY:
         return Library(plugins.load("findalike.stores", "memory")(), IN_MEMORY, mode, settings)
+    if scheme := addresses.scheme(given):
+        if scheme in LOCAL:
+            raise UsageError(f"{given}: give the path of a folder as it is, without {scheme}://")
+        store = plugins.load("findalike.stores", scheme)(given, mode, settings)
+        return Library(store, addresses.shown(given), mode, settings)
     if not given:
         raise UsageError("the path of the library is empty; give the path of a folder")
     folder = Path(os.path.expanduser(given)).absolute()  # noqa: PTH111  (Path's raises for a user it lacks)
-    store: Store = plugins.load("findalike.stores", "lance")(folder, mode)
+    store = plugins.load("findalike.stores", "lance")(folder, mode)
     return Library(store, str(folder), mode, settings)
 
 
@@ -105,7 +113,7 @@ class Library(Learning, Cleanup):
         self._text_encoders: dict[str, TextEncoder | None] = {}
         self._finders: list[str] = []
         self._loading = threading.Lock()
-        self.people = People(store, self._folder, self._writing, mode == "a")
+        self.people = People(store, self._writing, mode == "a")
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +134,11 @@ class Library(Learning, Cleanup):
 
     @property
     def _folder(self) -> Path | None:
-        return None if self.path == IN_MEMORY else Path(self.path)
+        """Where it keeps files on this machine: its own folder, one for it where it lies elsewhere, none for
+        a library in memory."""
+        if self.path == IN_MEMORY:
+            return None
+        return addresses.workroom(self.path) if addresses.scheme(self.path) else Path(self.path)
 
     # Filling
 
@@ -213,14 +225,13 @@ class Library(Learning, Cleanup):
             except FindalikeError as error:
                 lost.append(Failure(name, "encode", str(error)))
         self._finders = list(dict.fromkeys([*known, *asked]))
-        if self.path != IN_MEMORY and asked:
-            (Path(self.path) / REGIONS).write_text("\n".join(self._finders) + "\n", "utf-8")
+        if asked:
+            self.store.sidecars.write(REGIONS, "\n".join(self._finders) + "\n")
         return list(found.values()), lost
 
     def _known_finders(self) -> list[str]:
         """The finders of regions that this library was ever filled with, by their references."""
-        path = Path(self.path) / REGIONS
-        written = path.read_text("utf-8").splitlines() if self.path != IN_MEMORY and path.exists() else []
+        written = (self.store.sidecars.read(REGIONS) or b"").decode().splitlines()
         return list(dict.fromkeys([*written, *self._finders]))
 
     def _cards_to_fill(self, names: Sequence[str], precision: str | None, faces: bool) -> list[Card]:
@@ -601,7 +612,7 @@ class Library(Learning, Cleanup):
             tuple(self.store.cards().values()),
             self.store.status(),
             self.store.columns(),
-            _bytes_under(Path(self.path)) if self.path != IN_MEMORY else 0,
+            self.store.disk_bytes(),
         )
 
     def check(self) -> list[Problem]:
@@ -649,7 +660,7 @@ class Library(Learning, Cleanup):
         """The card of this installation for a space of the library, which must be the same in all that
         makes vectors. Raises LibraryMismatch."""
         try:
-            installed = catalog.installed(learned.at_home(card, Path(self.path)))
+            installed = catalog.installed(self._at_home(card))
         except (UsageError, EncoderError) as error:
             raise LibraryMismatch(
                 f"the library {self.path} was made with {card.space}, which is not installed here ({error})"
@@ -662,6 +673,10 @@ class Library(Learning, Cleanup):
             )
         return installed
 
+    def _at_home(self, card: Card) -> Card:
+        folder = self._folder
+        return learned.at_home(card, learned.Home(self.store.sidecars, folder)) if folder else card
+
     # The writer's lock
 
     @contextmanager
@@ -669,10 +684,7 @@ class Library(Learning, Cleanup):
         """Hold the library for writing. Raises LibraryLocked naming who holds it."""
         if self.mode == "r":
             raise UsageError(f"the library {self.path} is open for reading; open it with mode 'a'")
-        if self._folder is None:
-            yield
-            return
-        with lock.held(self._folder, wait):
+        with self.store.locked(wait):
             yield
 
 
@@ -700,7 +712,3 @@ def _on_the_picture(
         raise QueryError(f"{given} is of one picture, but there are {len(pictures)} in the query; use Term")
     chosen = replace(pictures[0], box=region, focus=focus, face=face)
     return [chosen if term is pictures[0] else term for term in terms]
-
-
-def _bytes_under(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

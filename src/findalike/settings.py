@@ -18,12 +18,13 @@ from typing import Any, cast
 
 import platformdirs
 
+from findalike import addresses
 from findalike.errors import SettingError
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`library`: the folder of the library. `cache`: where built models are kept.
+    """`library`: the folder or the address of the library. `cache`: where built models are kept.
 
     `encoder`: the encoder of a new library. `precision`: `int8` or `float32`.
     `pixel_budget`: pictures of more pixels than this are refused from their header.
@@ -36,7 +37,7 @@ class Settings:
     has 640. `face_sureness`: per cent of probability that it is one, at least.
     """
 
-    library: Path
+    library: Path | str
     cache: Path
     encoder: str = "efficientnet-lite0"
     precision: str = "int8"
@@ -123,13 +124,16 @@ def _changed(settings: Settings, values: Mapping[str, object], where: str) -> Se
             near = difflib.get_close_matches(name, _NAMES, 1)
             guess = f"did you mean {near[0]}? " if near else ""
             raise SettingError(f"{where}: no setting is named {name!r}; {guess}There are {', '.join(_NAMES)}")
-        typed: Any = _typed(name, value, type(getattr(settings, name)), where)
+        kind = type(Path()) if name == "library" else type(getattr(settings, name))
+        typed: Any = _typed(name, value, kind, where)
         settings = replace(settings, **{name: typed})
     return settings
 
 
 def _typed(name: str, value: object, kind: type, where: str) -> object:
     typed: object = None
+    if name == "library" and isinstance(value, str) and addresses.scheme(value):
+        return value
     if issubclass(kind, Path) and isinstance(value, str | os.PathLike) and os.fspath(value):
         typed = Path(os.path.expanduser(os.fspath(value)))  # noqa: PTH111  (Path's raises for a user it lacks)
     elif kind is int and isinstance(value, int | str) and not isinstance(value, bool):

@@ -11,8 +11,9 @@ import click
 library_option = click.option(
     "--library",
     "-l",
-    metavar="DIR",
-    help="The folder of the library. Else FINDALIKE_LIBRARY, else the platform's data folder.",
+    metavar="PLACE",
+    help="The folder of the library, or its address (milvus://host:port/name, s3://bucket/prefix). Else "
+    "FINDALIKE_LIBRARY, else the platform's data folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

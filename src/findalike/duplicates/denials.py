@@ -1,6 +1,6 @@
 """What people said is no duplicate: sets of pictures of which no two are one.
 
-Kept in a small JSON file of the library, replaced as a whole. A picture is known by its content, so the word
+Kept among the sidecars of the library, as JSON. A picture is known by its content, so the word
 holds when the file is moved or indexed again; pictures of the same content are told apart by their ids.
 """
 
@@ -10,13 +10,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 from findalike.errors import LibraryError, UsageError
-from findalike.files import replace_file
+from findalike.sidecars import Sidecars
 from findalike.types import Asset
 
-NAME = "not-duplicates.json"
+NAME = "duplicates/not-duplicates.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,10 @@ class Denial:
 
 
 class Denials:
-    """Which pairs are none. `folder` is that of the library's own files on duplicates."""
+    """Which pairs are none, by the sidecars of a library."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._path = folder / NAME if folder else None
+    def __init__(self, sidecars: Sidecars) -> None:
+        self._sidecars = sidecars
         self._know(self._read())
 
     def _know(self, denials: Sequence[Denial]) -> None:
@@ -64,22 +63,19 @@ class Denials:
 
     def _read(self) -> tuple[Denial, ...]:
         try:
-            content = json.loads(self._path.read_text("utf-8")) if self._path else []
+            content = json.loads(self._sidecars.read(NAME) or "[]")
             return tuple(Denial(tuple(each["ids"]), tuple(each["contents"])) for each in content)
-        except FileNotFoundError:
-            return ()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LibraryError(f"{self._path} cannot be read ({error}); mend it, or move it away") from error
+            place = self._sidecars.where(NAME)
+            raise LibraryError(f"{place} cannot be read ({error}); mend it, or move it away") from error
 
     def _write(self, denials: Sequence[Denial]) -> None:
-        if self._path is None:
-            raise UsageError("a library in memory remembers nothing; open one in a folder")
         records = [{"ids": each.ids, "contents": each.contents} for each in denials]
         try:
-            self._path.parent.mkdir(exist_ok=True)
-            replace_file(self._path, json.dumps(records, indent=1) + "\n")
+            self._sidecars.write(NAME, json.dumps(records, indent=1) + "\n")
         except OSError as error:
-            raise LibraryError(f"{self._path} cannot be written: {error.strerror or error}") from error
+            place = self._sidecars.where(NAME)
+            raise LibraryError(f"{place} cannot be written: {error.strerror or error}") from error
         self._know(denials)
 
 

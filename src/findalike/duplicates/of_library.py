@@ -103,7 +103,7 @@ class Cleanup(ABC):
 
     def denials(self) -> repeats.Denials:
         """What people said is no duplicate."""
-        return repeats.Denials(None if self._folder is None else self._own())
+        return repeats.Denials(self.store.sidecars)
 
     def _own(self) -> Path:
         """The folder of logs, trash and remembered words on duplicates."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from findalike.errors import EncoderError, LibraryError, UsageError
 from findalike.files import replace_file
+from findalike.sidecars import Sidecars
 from findalike.types import Card
 
 FOLDER = "learned"
@@ -48,6 +49,23 @@ class Learned:
     arrays: Arrays
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A library's sidecars, and the folder of this machine in which they are as files: its own, or, of a
+    library elsewhere, one that they are brought into when they are needed."""
+
+    sidecars: Sidecars
+    folder: Path
+
+    def path(self, name: str) -> Path | None:
+        """The file of a sidecar; None where there is no such thing."""
+        path = self.folder / name
+        if not path.is_file() and (content := self.sidecars.read(name)) is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        return path if path.is_file() else None
+
+
 def named(family: str, name: str) -> str:
     """The name of a card. Raises UsageError for one that could not be typed again."""
     if not _NAME.fullmatch(name):
@@ -58,21 +76,23 @@ def named(family: str, name: str) -> str:
     return f"{family}:{name}"
 
 
-def save(card: Card, arrays: Arrays, library: Path) -> Card:
-    """Write what was learned into a library's folder, whole or not at all; the card, with its source and
-    SHA-256. Raises LibraryError when the folder cannot be written."""
+def save(card: Card, arrays: Arrays, home: Home) -> Card:
+    """Write what was learned into a library, whole or not at all; the card, with its source and SHA-256.
+    Raises LibraryError when the library cannot be written."""
     plain = {name: value for name, value in asdict(card).items() if name not in ("source", "sha256")}
     written = np.frombuffer(json.dumps(plain, sort_keys=True).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays, **{_CARD: written})
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
     family, _, name = card.name.partition(":")
-    path = library / FOLDER / f"{family}-{name}-{sha256[:8]}.npz"
+    file = f"{FOLDER}/{family}-{name}-{sha256[:8]}.npz"
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_file(path, buffer.getvalue())
+        home.sidecars.write(file, buffer.getvalue())
+        path = home.path(file)
     except OSError as error:
-        raise LibraryError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise LibraryError(
+            f"{home.sidecars.where(file)} cannot be written: {error.strerror or error}"
+        ) from error
     return replace(card, source=f"{family}:{path}", sha256=sha256)
 
 
@@ -118,13 +138,13 @@ def is_learned(card: Card) -> bool:
     return _family(card) in COMMANDS
 
 
-def at_home(card: Card, library: Path) -> Card:
-    """The card, its file taken from this library's own folder where it is there."""
+def at_home(card: Card, home: Home) -> Card:
+    """The card, its file taken from this library where it is there."""
     family, _, place = card.source.partition(":")
     if not is_learned(card):
         return card
-    own = library / FOLDER / Path(place).name
-    return replace(card, source=f"{family}:{own}") if own.is_file() else card
+    own = home.path(f"{FOLDER}/{Path(place).name}")
+    return replace(card, source=f"{family}:{own}") if own else card
 
 
 def load(card: Card, names: Sequence[str]) -> Learned:

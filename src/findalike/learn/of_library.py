@@ -9,6 +9,7 @@ from pathlib import Path
 
 from findalike.encode import whitening
 from findalike.encode.base import Encoder
+from findalike.encode.learned import Home
 from findalike.errors import UsageError
 from findalike.learn.lesson import Lesson, Watch, unseen
 from findalike.learn.vocabulary import BOTH, MOST_PICTURES, make_vocabulary
@@ -36,10 +37,10 @@ class Learning(ABC):
         """Learn the principal axes of an encoder's vectors, by default of the library's first, and add the
         space `whitened:NAME` of at most `dim` numbers; no file is read. Each axis is divided by its variance
         to `power`, 0 to 0.5. Raises UsageError, LibraryMismatch, LibraryLocked."""
-        folder = self._kept_in()
+        home = self._kept_in()
         with self._writing(wait):
             base = self._encoder(self._card(encoder))
-            return whiten(self.store, base, folder, name, dim, power, watch)
+            return whiten(self.store, base, home, name, dim, power, watch)
 
     def learn_vocabulary(
         self,
@@ -53,20 +54,18 @@ class Learning(ABC):
         """Learn words for the keypoints (`sift` or `orb`) of at most so many pictures, and add the spaces
         `bow:NAME` and `vlad:NAME`, or the one that `sizes` gives a number of words. A picture whose file is
         gone is seen as its thumbnail. Raises UsageError, LibraryMissing, LibraryLocked, ExtraMissing."""
-        folder = self._kept_in()
+        home = self._kept_in()
         self._card(None)
         with self._writing(wait):
-            return make_vocabulary(
-                self.store, folder, self.settings, local, sizes, name, most_pictures, watch
-            )
+            return make_vocabulary(self.store, home, self.settings, local, sizes, name, most_pictures, watch)
 
-    def _kept_in(self) -> Path:
+    def _kept_in(self) -> Home:
         """Where the library keeps files of its own. Raises UsageError when it is in memory."""
         if self._folder is None:
             raise UsageError(
                 "a library in memory keeps no files, and what is learned is one; give it a folder"
             )
-        return self._folder
+        return Home(self.store.sidecars, self._folder)
 
     # What a library brings
 

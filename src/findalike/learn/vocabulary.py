@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ Described = dict[str, Descriptors]
 
 def make_vocabulary(
     store: Store,
-    library: Path,
+    home: learned.Home,
     settings: Settings,
     kind: str = "sift",
     sizes: Mapping[str, int] = BOTH,
@@ -53,8 +52,8 @@ def make_vocabulary(
     most_pictures: int = MOST_PICTURES,
     watch: Watch = unseen,
 ) -> Lesson:
-    """Learn words of `kind` (sift or orb) and fill a space for each of `sizes`, by family. `library` is the
-    folder that keeps what was learned. Raises UsageError for what cannot be learned from, LibraryError,
+    """Learn words of `kind` (sift or orb) and fill a space for each of `sizes`, by family. `home`
+    keeps what was learned. Raises UsageError for what cannot be learned from, LibraryError,
     ExtraMissing."""
     _check(kind, sizes, most_pictures)
     for family in sizes:
@@ -77,7 +76,7 @@ def make_vocabulary(
                 f"{family} has {len(words):,} words of {len(rows):,} keypoints: few words are in two "
                 f"pictures, so little can be found; learn fewer, such as {len(rows) // 10:,}."
             )
-        encoders.append(_saved(family, name or kind, kind, words, seen, library))
+        encoders.append(_saved(family, name or kind, kind, words, seen, home))
     for encoder in encoders:
         store.add_card(encoder.card)
     encoded = _fill(store, encoders, ids, seen, settings, watch)
@@ -125,7 +124,7 @@ def _clustered(clusters: Any, rows: Vectors, size: int) -> Vectors:
     return np.asarray(means.fit(rows).cluster_centers_, np.float32)
 
 
-def _saved(family: str, name: str, kind: str, words: Vectors, seen: Described, library: Path) -> Words:
+def _saved(family: str, name: str, kind: str, words: Vectors, seen: Described, home: learned.Home) -> Words:
     weights = None
     if family == learned.BAG:
         having = np.zeros(len(words), np.int64)
@@ -133,7 +132,7 @@ def _saved(family: str, name: str, kind: str, words: Vectors, seen: Described, l
             having[np.unique(local.assigned(local.compared(kind, descriptors), words))] += 1
         weights = local.rarity(having, len(seen))
     card = local.card(family, name, kind, len(words), len(seen))
-    return Words(learned.save(card, local.arrays(words, weights), library), words, weights)
+    return Words(learned.save(card, local.arrays(words, weights), home), words, weights)
 
 
 def _fill(

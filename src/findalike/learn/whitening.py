@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from findalike.encode import learned, whitening
 from findalike.encode.base import Derived, Encoder, derived
 from findalike.encode.whitening import Whitened, Whitening
@@ -19,14 +17,14 @@ MOST, MOST_OF_MANY, MANY = 20_000, 4_000, 2_048
 def whiten(
     store: Store,
     encoder: Encoder,
-    library: Path,
+    home: learned.Home,
     name: str | None = None,
     dim: int = whitening.DIM,
     power: float = whitening.POWER,
     watch: Watch = unseen,
 ) -> Lesson:
-    """Learn a whitening of an encoder's space of the store, and fill its own. `library` is the folder that
-    keeps what was learned. Raises UsageError for what cannot be learned from, LibraryError."""
+    """Learn a whitening of an encoder's space of the store, and fill its own. `home` keeps
+    what was learned. Raises UsageError for what cannot be learned from, LibraryError."""
     base = encoder.card
     name = name or base.name.replace(":", "-")
     check_new(store, whitening.card(base, name, 1, 0, power))
@@ -36,7 +34,7 @@ def whiten(
     found = _learned(sample, base, dim, power)
     kept = found.axes.shape[1]
     card = whitening.card(base, name, kept, len(sample), power)
-    card = learned.save(card, whitening.arrays(found), library)
+    card = learned.save(card, whitening.arrays(found), home)
     store.add_card(card)
     encoded = fill(store, Whitened(card, encoder, found), watch)
     return Lesson((card,), len(sample), encoded, tuple(_notes(len(sample), dim, kept, base.dim)))

@@ -11,19 +11,18 @@ import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from findalike.encode import catalog
 from findalike.errors import LibraryError
-from findalike.files import replace_file
 from findalike.filters import folded
 from findalike.people import album as albums
 from findalike.people import sorting, tags
 from findalike.people.album import Album, Person, asset_of
 from findalike.people.shelf import Shelf
+from findalike.sidecars import FolderSidecars, Sidecars
 from findalike.store.base import Progress, Store
 from findalike.types import Card, Row
 
@@ -138,15 +137,14 @@ def forget(store: Store, shelf: Shelf, what: Plan, progress: Progress) -> Forgot
     """Carry a plan out, and prove it. To be called by one who holds the library for writing."""
     labels = tuple(p.label for n, p in shelf.read().persons.items() if n in what.persons)
     needles, kept = _needles(store, what), _kept(store, what)
-    folder = shelf.path.parent if shelf.path else None
     progress("Looking for what is to go")
-    before = needles.found(_everywhere(store, folder))
-    _note(folder, what)
+    before = needles.found(_everywhere(store))
+    store.sidecars.write(NAME, json.dumps(asdict(what)))
     progress("Forgetting, and clearing the library")
     finish(store, shelf, what)
     progress("Looking for what is left")
-    after, read = needles.found(_everywhere(store, folder)), needles.found(store.contents())
-    stays = kept and _Needles([kept], [], None).found(_everywhere(store, folder))
+    after, read = needles.found(_everywhere(store)), needles.found(store.contents())
+    stays = kept and _Needles([kept], [], None).found(_everywhere(store))
     return Forgotten(
         persons=labels,
         faces=len({face for several in what.rows.values() for face in several}),
@@ -177,30 +175,22 @@ def finish(store: Store, shelf: Shelf, what: Plan) -> None:
         shelf.write(albums.forgotten(album, set(what.persons) & set(album.persons)))
     tags.sync(store, shelf.read())
     store.purge()
-    if shelf.path:
-        (shelf.path.parent / NAME).unlink(missing_ok=True)
+    store.sidecars.remove(NAME)
 
 
-def pending(folder: Path | None) -> Plan | None:
+def pending(sidecars: Sidecars) -> Plan | None:
     """What a run that was killed had begun to forget. Raises LibraryError."""
-    if folder is None:
-        return None
-    path = folder / NAME
     try:
-        record = json.loads(path.read_text("utf-8"))
+        if (content := sidecars.read(NAME)) is None:
+            return None
+        record = json.loads(content)
         return Plan(
             tuple(record["persons"]), tuple(record["names"]), record["rows"], record["crops"],
             record["everything"],
         )  # fmt: skip
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{path} cannot be read ({error}); delete it, and forget again") from error
-
-
-def _note(folder: Path | None, what: Plan) -> None:
-    if folder is not None:
-        replace_file(folder / NAME, json.dumps(asdict(what)))
+        place = sidecars.where(NAME)
+        raise LibraryError(f"{place} cannot be read ({error}); delete it, and forget again") from error
 
 
 def _cards(store: Store) -> list[Card]:
@@ -255,11 +245,12 @@ def _kept(store: Store, what: Plan) -> bytes | None:
     return None
 
 
-def _everywhere(store: Store, folder: Path | None) -> Iterator[tuple[str, bytes | mmap.mmap]]:
-    """The bytes of every file of a library; of one in memory, of all that it holds."""
-    if folder is None:
+def _everywhere(store: Store) -> Iterator[tuple[str, bytes | mmap.mmap]]:
+    """The bytes of every file of a library; of one that is in no folder, of all that it holds."""
+    if not isinstance(store.sidecars, FolderSidecars):
         yield from store.contents()
         return
+    folder = store.sidecars.folder
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.stat().st_size:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

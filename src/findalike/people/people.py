@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from findalike.encode import catalog
 from findalike.errors import LibraryLocked, UsageError
@@ -45,10 +44,9 @@ class People:
     raises UsageError for a person or a face that is not there, LibraryLocked while another process writes.
     """
 
-    def __init__(self, store: Store, folder: Path | None, writing: Writing, writable: bool) -> None:
+    def __init__(self, store: Store, writing: Writing, writable: bool) -> None:
         self._store = store
-        self._folder = folder
-        self._shelf = Shelf(folder)
+        self._shelf = Shelf(store.sidecars)
         self._writing = writing
         self._writable = writable
         self._sorted = (Album(), Album())  # as it was kept, and with what came since
@@ -172,7 +170,7 @@ class People:
 
     def _finish(self) -> None:
         """Finish what a run that was killed had begun to forget."""
-        if what := forgetting.pending(self._folder):
+        if what := forgetting.pending(self._store.sidecars):
             forgetting.finish(self._store, self._shelf, what)
 
     # Keeping in step

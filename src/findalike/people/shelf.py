@@ -4,61 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from findalike.errors import LibraryError
-from findalike.files import replace_file
 from findalike.people.album import Album, Person, Step
+from findalike.sidecars import Sidecars
 
 NAME = "people.json"
 FORMAT = 1
 
 
 class Shelf:
-    """Keeps an album in a folder, or in memory where there is none."""
+    """Keeps an album among the sidecars of a library."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self.path = folder / NAME if folder else None
-        self._known: tuple[tuple[int, int, int], Album] = (_NEVER, Album())
+    def __init__(self, sidecars: Sidecars) -> None:
+        self._sidecars = sidecars
+        self._known: tuple[object, Album] = (None, Album())
 
     def read(self) -> Album:
         """The album as it is now. Raises LibraryError for a file that is something else."""
-        if self.path is None:
-            return self._known[1]
         try:
-            stamp = _stamp(self.path)
+            stamp = self._sidecars.stamp(NAME)
             if self._known[0] != stamp:
-                self._known = stamp, _album(json.loads(self.path.read_text("utf-8")))
-        except FileNotFoundError:
-            if self._known[0] != _NEVER:
-                self._known = _NEVER, Album()
+                content = self._sidecars.read(NAME)
+                self._known = stamp, Album() if content is None else _album(json.loads(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LibraryError(f"{self.path} cannot be read ({error}); mend it, or move it away") from error
+            place = self._sidecars.where(NAME)
+            raise LibraryError(f"{place} cannot be read ({error}); mend it, or move it away") from error
         return self._known[1]
 
     def write(self, album: Album) -> None:
-        if self.path is None:
-            self._known = _NEVER, album
-            return
         try:
-            replace_file(self.path, json.dumps(_record(album), ensure_ascii=False, indent=1) + "\n")
-            self._known = _stamp(self.path), album
+            self._sidecars.write(NAME, json.dumps(_record(album), ensure_ascii=False, indent=1) + "\n")
+            self._known = self._sidecars.stamp(NAME), album
         except OSError as error:
-            raise LibraryError(f"{self.path} cannot be written: {error.strerror or error}") from error
+            place = self._sidecars.where(NAME)
+            raise LibraryError(f"{place} cannot be written: {error.strerror or error}") from error
 
     def remove(self) -> None:
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-        self._known = _NEVER, Album()
-
-
-_NEVER = (0, 0, 0)
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        self._sidecars.remove(NAME)
+        self._known = None, Album()
 
 
 def _record(album: Album) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from findalike.errors import LibraryError, LibraryMismatch, UsageError
-from findalike.files import replace_file
+from findalike.sidecars import Sidecars
 from findalike.types import Bank, Concept, Evidence, EvidenceTable
 
 NAME = "banks.json"
@@ -36,34 +35,24 @@ def grows(before: Bank, now: Bank) -> bool:
     return same and now.concepts[: len(before.concepts)] == before.concepts
 
 
-def read(library: Path) -> dict[str, Shelved]:
+def read(sidecars: Sidecars) -> dict[str, Shelved]:
     """The banks by name; none when there is no file. Raises LibraryError when it is damaged."""
-    path = library / NAME
     try:
-        content = json.loads(path.read_text("utf-8"))
-        several = [Shelved(_bank(values), values["table"]) for values in content["banks"]]
-    except FileNotFoundError:
-        return {}
+        if (content := sidecars.read(NAME)) is None:
+            return {}
+        several = [Shelved(_bank(values), values["table"]) for values in json.loads(content)["banks"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LibraryError(
-            f"{path} cannot be read ({error}); delete it, then index again to learn what the pictures show"
+            f"{sidecars.where(NAME)} cannot be read ({error}); delete it, then index again to learn what "
+            "the pictures show"
         ) from error
     return {one.bank.name: one for one in several}
 
 
-def write(library: Path, banks: Mapping[str, Shelved]) -> None:
+def write(sidecars: Sidecars, banks: Mapping[str, Shelved]) -> None:
     """Replace the file."""
     several = [_to_json(one) for one in banks.values()]
-    replace_file(library / NAME, json.dumps({"banks": several}, ensure_ascii=False))
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """Changes whenever a file that is replaced as a whole is replaced."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_ino)
+    sidecars.write(NAME, json.dumps({"banks": several}, ensure_ascii=False))
 
 
 def bank_of(banks: Mapping[str, Bank], name: str) -> Bank:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from findalike import distance
 from findalike.distance import COSINE
 from findalike.errors import LibraryMismatch, UsageError
 from findalike.query import Filter, Kind
+from findalike.sidecars import Sidecars
 from findalike.types import (
     Asset,
     Bank,
@@ -81,7 +83,27 @@ class Problem:
 
 
 class Store(Protocol):
-    """Where a library lives. Readers may be many; writers take turns (the library holds a lock)."""
+    """Where a library lives. Readers may be many; writers take turns (`locked`)."""
+
+    @property
+    def sidecars(self) -> Sidecars:
+        """The small files that belong to the library beside its pictures."""
+        ...
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """What it cannot do: names of methods of this protocol, each with a sentence that says why and what
+        to do instead. Such a method raises Unsupported with that sentence."""
+        ...
+
+    def locked(self, wait: float) -> AbstractContextManager[None]:
+        """Hold the library for writing, against every other process and machine, after at most `wait`
+        seconds, -1 for ever. Raises LibraryLocked naming who holds it."""
+        ...
+
+    def disk_bytes(self) -> int:
+        """How much it takes up on its drive; 0 where that cannot be known."""
+        ...
 
     def cards(self) -> Mapping[str, Card]:
         """The cards of this library by space, in the order they were added."""

@@ -9,33 +9,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from findalike.errors import LibraryError
-from findalike.files import replace_file
+from findalike.sidecars import Sidecars
 
 NAME = "pending.json"
 
 
 class Journal:
-    def __init__(self, library: Path) -> None:
-        self._path = library / NAME
+    def __init__(self, sidecars: Sidecars) -> None:
+        self._sidecars = sidecars
 
     def read(self) -> set[str]:
         """The ids of assets whose parts may not fit together; nearly always none."""
         try:
-            return set(json.loads(self._path.read_text("utf-8")))
-        except FileNotFoundError:
-            return set()
+            return set(json.loads(self._sidecars.read(NAME) or "[]"))
         except (OSError, ValueError) as error:
             raise LibraryError(
-                f"{self._path} cannot be read ({error}); delete it, then: findalike doctor --repair"
+                f"{self._sidecars.where(NAME)} cannot be read ({error}); delete it, then: "
+                "findalike doctor --repair"
             ) from error
 
     def note(self, asset_ids: Iterable[str]) -> None:
         """Replace the note. None left takes it away."""
         ids = sorted(asset_ids)
         if ids:
-            replace_file(self._path, json.dumps(ids))
+            self._sidecars.write(NAME, json.dumps(ids))
         else:
-            self._path.unlink(missing_ok=True)
+            self._sidecars.remove(NAME)

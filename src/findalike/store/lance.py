@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
+from findalike import lock
 from findalike.errors import UsageError
 from findalike.query import Kind
 from findalike.store import (
@@ -67,6 +68,9 @@ class LanceStore(LanceReader):
                 lance_layout.make(Path(path))
         super().__init__(Path(path))
 
+    def locked(self, wait: float) -> AbstractContextManager[None]:
+        return lock.held(self._path, wait)
+
     def add_card(self, card: Card) -> None:
         known = dict(self.cards())
         if not check_card(known, card):
@@ -76,7 +80,7 @@ class LanceStore(LanceReader):
                 name = lance_records.rows_table(card.space)
                 self._tables.create(name, lance_records.rows_schema(card))
                 self._widen(name, lance_records.kinds_of(self._latest("assets").schema))
-            manifest.write(self._path, known | {card.space: card})
+            manifest.write(self.sidecars, known | {card.space: card})
 
     def add_bank(self, bank: Bank) -> None:
         if self.banks().get(bank.name) != bank:
@@ -94,7 +98,7 @@ class LanceStore(LanceReader):
         with self._writing():
             table = self._rows_of(space)
             table.delete("true")
-            manifest.write(self._path, {s: card for s, card in self.cards().items() if s != space})
+            manifest.write(self.sidecars, {s: card for s, card in self.cards().items() if s != space})
             self._tables.drop(table.name)
 
     def put_evidence(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from findalike.sidecars import Sidecars
 from findalike.store import banks, lance_records, lance_tables
 from findalike.store.banks import Shelved
 from findalike.store.lance_filter import ids_sql
@@ -17,11 +17,11 @@ from findalike.types import Bank, Evidence, EvidenceTable
 class LanceBanks:
     """Reads follow what other processes change; tables of evidence stay in memory until they change."""
 
-    def __init__(self, library: Path, tables: Tables) -> None:
-        self._library = library
+    def __init__(self, sidecars: Sidecars, tables: Tables) -> None:
+        self._sidecars = sidecars
         self._tables = tables
         self._known: dict[str, Shelved] = {}
-        self._seen = (0, 0)
+        self._seen: object = None
         self._loaded: dict[str, tuple[object, EvidenceTable]] = {}
 
     def all(self) -> dict[str, Bank]:
@@ -34,14 +34,14 @@ class LanceBanks:
         else:
             one = banks.shelved(bank)
             self._tables.create(one.table, lance_records.EVIDENCE)
-        banks.write(self._library, self._shelved() | {bank.name: one})
+        banks.write(self._sidecars, self._shelved() | {bank.name: one})
         self.drop_strays()
 
     def remove(self, name: str) -> None:
         known = self._shelved()
         if known.pop(name, None):
             self._loaded.pop(name, None)
-            banks.write(self._library, known)
+            banks.write(self._sidecars, known)
             self.drop_strays()
 
     def table(self, bank: str) -> Any:
@@ -76,6 +76,6 @@ class LanceBanks:
         return self._tables.snapshot(self._shelved()[bank].table)
 
     def _shelved(self) -> dict[str, Shelved]:
-        if self._seen != (stamp := banks.stamp(self._library / banks.NAME)):
-            self._known, self._seen = banks.read(self._library), stamp
+        if self._seen != (stamp := self._sidecars.stamp(banks.NAME)):
+            self._known, self._seen = banks.read(self._sidecars), stamp
         return dict(self._known)

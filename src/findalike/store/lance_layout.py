@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from findalike.errors import LibraryError
+from findalike.sidecars import FolderSidecars
 from findalike.store import lance_records, lance_tables, lance_text, manifest
 from findalike.store.lance_filter import NO_TAGS, TAG_KEYS
 from findalike.store.lance_snapshot import Tables
@@ -42,7 +43,7 @@ def make(path: Path) -> None:
     tables = Tables(path)
     for name, schema in OWN.items():
         tables.create(name, schema)
-    manifest.write(path, {})
+    manifest.write(FolderSidecars(path), {})
 
 
 def complete(tables: Tables, spaces: Iterable[str]) -> None:

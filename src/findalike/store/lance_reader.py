@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from findalike.errors import LibraryError
 from findalike.query import Filter, IsNull, Kind, bind
+from findalike.sidecars import FolderSidecars, Sidecars
 from findalike.store import (
-    banks,
     columns,
     full_text,
     lance_index,
@@ -64,23 +64,26 @@ MOST_READ = 20_000
 class LanceReader:
     """Answers from the tables in a folder as they are at that moment, and changes nothing."""
 
+    lacks: Mapping[str, str] = {}
+
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._guarded():
-            self._cards = manifest.read(path)
-            self._seen = banks.stamp(path / manifest.NAME)
+            self.sidecars: Sidecars = FolderSidecars(path)
+            self._seen = self.sidecars.stamp(manifest.NAME)
+            self._cards = manifest.read(self.sidecars, path)
             self._words = Vocabulary()
             self._searchable = False
             self._tables = Tables(path)
-            self._banks = LanceBanks(path, self._tables)
+            self._banks = LanceBanks(self.sidecars, self._tables)
             self._attachments = LanceAttachments(self._tables)
             self._listings = Listings()
-            self._journal = Journal(path)
+            self._journal = Journal(self.sidecars)
             self._scans = Scans(self)
 
     def cards(self) -> Mapping[str, Card]:
-        if self._seen != (stamp := banks.stamp(self._path / manifest.NAME)):
-            self._cards, self._seen = manifest.read(self._path), stamp
+        if self._seen != (stamp := self.sidecars.stamp(manifest.NAME)):
+            self._cards, self._seen = manifest.read(self.sidecars, self._path), stamp
         return dict(self._cards)
 
     def banks(self) -> Mapping[str, Bank]:
@@ -260,6 +263,9 @@ class LanceReader:
                     detail = f"{space}: findalike optimize would build {status.due}"
                     found.append(Problem("index", detail, status.unindexed, False))
             return found
+
+    def disk_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self._path.rglob("*") if path.is_file())
 
     def close(self) -> None:
         self._tables.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from findalike.filters import folded
 from findalike.query import Filter, IsNull, Kind, bind, evaluate
+from findalike.sidecars import MemorySidecars, Sidecars
 from findalike.store import banks, columns, full_text
 from findalike.store.base import (
     Batch,
@@ -44,7 +46,10 @@ from findalike.types import (
 class MemoryStore:
     """Keeps everything until it is closed, and scans everything for every answer."""
 
+    lacks: Mapping[str, str] = {}
+
     def __init__(self) -> None:
+        self.sidecars: Sidecars = MemorySidecars()
         self._cards: dict[str, Card] = {}
         self._kinds: dict[str, Kind] = {}
         self._assets: dict[str, Asset] = {}
@@ -291,6 +296,13 @@ class MemoryStore:
 
     def optimize(self, progress: Progress = lambda _: None) -> None:
         """Nothing to do: every answer is a scan."""
+
+    def locked(self, wait: float) -> AbstractContextManager[None]:
+        """No other process can write into it."""
+        return nullcontext()
+
+    def disk_bytes(self) -> int:
+        return 0
 
     def close(self) -> None:
         """Nothing to release."""
