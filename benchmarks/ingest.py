@@ -84,7 +84,7 @@ def measured(paths: list[Path], folder: Path, rounds: int) -> dict[str, float]:
 
 
 def show(name: str, count: int, rates: dict[str, float]) -> None:
-    print(f"{name}, {count} pictures, {settings.default().worker_count()} cores")
+    print(f"{name}, {count} pictures, {settings.default().thread_count()} cores")
     for way, rate in rates.items():
         print(f"  {way:12} {rate:8.1f} pictures/s")
     print(f"  ingest is {rates['ingest'] / rates['ceiling']:.2f} of the ceiling (target .85), ", end="")
@@ -139,7 +139,7 @@ def plain(paths: list[Path], network: Any, out: Path) -> None:
 
 def ceiling(paths: list[Path]) -> float:
     """Seconds until every core has decoded and encoded its share, without what it takes to start."""
-    cores = settings.default().worker_count()
+    cores = settings.default().thread_count()
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(cores)
     with spawn.Pool(cores, initializer=_share_barrier, initargs=(barrier,)) as pool:

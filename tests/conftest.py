@@ -119,7 +119,7 @@ def shelf(filled: Path) -> Iterator[findalike.Library]:
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Runs the installed program: cli("search", path, library=folder, FINDALIKE_WORKERS="1")."""
+    """Runs the installed program: cli("search", path, library=folder, FINDALIKE_THREADS="1")."""
 
     def run(
         *args: object,

@@ -364,7 +364,7 @@ import sys, findalike
 def watch(tick):
     print(tick.phase, tick.done, flush=True)
     sys.stdin.readline()
-with findalike.open(sys.argv[1], batch_rows=1, workers=1) as library:
+with findalike.open(sys.argv[1], batch_rows=1, threads=1) as library:
     library.add(sys.argv[2], watch=watch)
 """
 
@@ -415,7 +415,7 @@ RUNNER = """
 import sys, findalike
 
 
-library = findalike.open(sys.argv[1], batch_rows=2, workers=2)
+library = findalike.open(sys.argv[1], batch_rows=2, threads=2)
 library.search(sys.argv[3]) if len(library) else library.add(sys.argv[3])  # the encoder is loaded
 print("ready", flush=True)
 library.add(sys.argv[2])

@@ -98,7 +98,7 @@ def test_version(cli: Cli) -> None:
         (["remove"], "nothing to remove: give a path"),
         (["search", "--json", "--paths", "x.jpg"], "give one of --json, --jsonl and --paths"),
         (["search", "x.jpg", "-k", "many"], "'many' is not a valid integer"),
-        (["index", "--workers", "0", "."], "0 is not in the range x>=1"),
+        (["index", "--threads", "0", "."], "0 is not in the range x>=1"),
         (["index", "--frob", "."], "No such option"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],
@@ -138,7 +138,7 @@ def test_index(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     (pictures / "coffee.jpg").write_bytes(b"\xff\xd8\xff broken")
     (pictures / "cell.jpg").rename(pictures / "moved.jpg")
     (pictures / "coins.jpg").unlink()
-    run = cli("index", pictures, "--workers", "1", "--no-optimize", library=library)
+    run = cli("index", pictures, "--threads", "1", "--no-optimize", library=library)
     assert run.returncode == 3
     assert re.match(r"1 moved, 1 removed, 1 unchanged, 1 failed \(1 other file passed over\) in ", run.stdout)
     assert f"  {pictures}/coffee.jpg: is damaged" in run.stderr
@@ -632,13 +632,13 @@ def test_only_index_makes_a_library(cli: Cli, tmp_path: Path, command: list[str]
 
 
 def test_a_bad_setting_is_a_wrong_usage(cli: Cli, tmp_path: Path) -> None:
-    run = cli("info", FINDALIKE_WORKERS="many")
+    run = cli("info", FINDALIKE_THREADS="many")
     assert (run.returncode, run.stdout) == (2, "")
-    assert "FINDALIKE_WORKERS" in run.stderr
-    (tmp_path / "mine.toml").write_text("wrokers = 3")
+    assert "FINDALIKE_THREADS" in run.stderr
+    (tmp_path / "mine.toml").write_text("thraeds = 3")
     run = cli("info", FINDALIKE_CONFIG=str(tmp_path / "mine.toml"))
     assert run.returncode == 2
-    assert "mine.toml: no setting is named 'wrokers'; did you mean workers?" in run.stderr
+    assert "mine.toml: no setting is named 'thraeds'; did you mean threads?" in run.stderr
 
 
 # On a terminal
@@ -687,7 +687,7 @@ def test_ctrl_c_keeps_what_was_done(cli: Cli, album: Path, tmp_path: Path) -> No
         image.resize((2400, 1800)).save(large, quality=90)
     for i in range(120):
         (folder / f"{i:03}.jpg").write_bytes(large.read_bytes() + i.to_bytes(2, "big"))
-    code, shown = on_terminal("index", folder, "--library", library, "--workers", "1", stop_at=b" 8/120")
+    code, shown = on_terminal("index", folder, "--library", library, "--threads", "1", stop_at=b" 8/120")
     assert code == 130, shown
     assert "Encoding" in shown
     assert "Interrupted. What was done is kept" in shown

@@ -26,28 +26,28 @@ def test_defaults(file: Path) -> None:
     assert (settings.encoder, settings.precision) == ("efficientnet-lite0", "int8")
     assert settings.pixel_budget == 200_000_000
     assert settings.library.is_absolute()
-    assert settings.worker_count() >= 1
+    assert settings.thread_count() >= 1
 
 
 def test_arguments_win_over_the_environment_over_the_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file.write_text('workers = 2\nbatch_rows = 20\nthumbnail_side = 200\nlibrary = "~/of-file"\n')
-    assert (load().workers, load().batch_rows, load().thumbnail_side) == (2, 20, 200)
+    file.write_text('threads = 2\nbatch_rows = 20\nthumbnail_side = 200\nlibrary = "~/of-file"\n')
+    assert (load().threads, load().batch_rows, load().thumbnail_side) == (2, 20, 200)
     assert load().library == Path("~/of-file").expanduser()
-    monkeypatch.setenv("FINDALIKE_WORKERS", "3")
+    monkeypatch.setenv("FINDALIKE_THREADS", "3")
     monkeypatch.setenv("FINDALIKE_BATCH_ROWS", "30")
-    assert (load().workers, load().batch_rows, load().thumbnail_side) == (3, 30, 200)
-    found = load(workers=4, batch_rows=None)
-    assert (found.workers, found.batch_rows, found.thumbnail_side) == (4, 30, 200)
-    assert found.worker_count() == 4
+    assert (load().threads, load().batch_rows, load().thumbnail_side) == (3, 30, 200)
+    found = load(threads=4, batch_rows=None)
+    assert (found.threads, found.batch_rows, found.thumbnail_side) == (4, 30, 200)
+    assert found.thread_count() == 4
 
 
 def test_an_empty_variable_does_not_count(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINDALIKE_LIBRARY", "")
-    monkeypatch.setenv("FINDALIKE_WORKERS", "")
+    monkeypatch.setenv("FINDALIKE_THREADS", "")
     assert load().library.is_absolute()
-    assert load().workers == 0
+    assert load().threads == 0
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
@@ -68,11 +68,11 @@ def test_every_setting_has_a_variable(name: str, file: Path, monkeypatch: pytest
     ("name", "value", "sentence"),
     [
         (
-            "workers",
+            "threads",
             "many",
-            "variable FINDALIKE_WORKERS: workers is 'many', but it must be a whole number of",
+            "variable FINDALIKE_THREADS: threads is 'many', but it must be a whole number of",
         ),
-        ("workers", "-1", "at least 0"),
+        ("threads", "-1", "at least 0"),
         ("batch_rows", "0", "at least 1"),
         ("pixel_budget", "1e9", "pixel_budget is '1e9', but it must be a whole number"),
         ("precision", "int4", "precision is 'int4', but it must be int8 or float32"),
@@ -89,13 +89,13 @@ def test_a_bad_variable_is_named(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("workers = true", "workers is True, but it must be a whole number of at least 0"),
-        ("workers = 1.5", "workers is 1.5"),
+        ("threads = true", "threads is True, but it must be a whole number of at least 0"),
+        ("threads = 1.5", "threads is 1.5"),
         ("encoder = ['a']", r"encoder is \['a'\], but it must be text"),
         ("library = 3", "library is 3, but it must be the path of a folder"),
-        ("worker = 3", "no setting is named 'worker'; did you mean workers?"),
+        ("thread = 3", "no setting is named 'thread'; did you mean threads?"),
         ("colour = 'red'", "no setting is named 'colour'; There are batch_rows, cache"),
-        ("workers = ", "is not TOML: .*; mend or delete it"),
+        ("threads = ", "is not TOML: .*; mend or delete it"),
     ],
 )
 def test_a_bad_settings_file_is_named(text: str, sentence: str, file: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_settings_file_that_cannot_be_read(file: Path) -> None:
 
 
 def test_a_bad_argument_is_a_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="the argument: no setting is named 'worker'; did you mean workers"):
+    with pytest.raises(UsageError, match="the argument: no setting is named 'thread'; did you mean threads"):
         load(worker=3)
-    with pytest.raises(UsageError, match="the argument: workers is '', but"):
-        load(workers="")
+    with pytest.raises(UsageError, match="the argument: threads is '', but"):
+        load(threads="")

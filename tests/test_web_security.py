@@ -548,7 +548,7 @@ def test_the_program_ends_while_a_job_runs(copied: Path, tmp_path: Path) -> None
     (tmp_path / "mine").mkdir()
     for seed in range(80):
         drawn(seed, (300, 200)).save(tmp_path / "mine" / f"{seed}.png")
-    with program(copied, "--allow", str(tmp_path / "mine"), FINDALIKE_WORKERS="1") as (url, process):
+    with program(copied, "--allow", str(tmp_path / "mine"), FINDALIKE_THREADS="1") as (url, process):
         with httpx.Client(base_url=url, trust_env=False, timeout=30) as web:
             job = web.post("/v1/jobs", json={"folder": "mine"}).json()
             with web.stream("GET", f"/v1/jobs/{job['id']}/events") as events:

@@ -28,7 +28,7 @@ class Settings:
 
     `encoder`: the encoder of a new library. `precision`: `int8` or `float32`.
     `pixel_budget`: pictures of more pixels than this are refused from their header.
-    `workers`: threads that decode and encode; 0 means one for each core this process may use.
+    `threads` that decode and encode; 0 means one for each core this process may use.
     `batch_rows`: rows written in one commit; a run that is killed loses at most these.
     `thumbnail_side`: the longer side of a stored thumbnail, in pixels.
     `films`: `yes`, or `no` to pass them over. `frames`: which of their frames are kept: a rate such as `1/s`
@@ -42,7 +42,7 @@ class Settings:
     encoder: str = "efficientnet-lite0"
     precision: str = "int8"
     pixel_budget: int = 200_000_000
-    workers: int = 0
+    threads: int = 0
     batch_rows: int = 2_000
     thumbnail_side: int = 256
     films: str = "yes"
@@ -51,10 +51,10 @@ class Settings:
     face_side: int = 20
     face_sureness: int = 90
 
-    def worker_count(self) -> int:
-        """Threads to run: `workers`, or one for each core that this process may use."""
-        if self.workers:
-            return self.workers
+    def thread_count(self) -> int:
+        """Threads to run: `threads`, or one for each core that this process may use."""
+        if self.threads:
+            return self.threads
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
@@ -62,7 +62,7 @@ class Settings:
 _NAMES = tuple(sorted(field.name for field in fields(Settings)))
 _LEAST = {
     "pixel_budget": 1,
-    "workers": 0,
+    "threads": 0,
     "batch_rows": 1,
     "thumbnail_side": 16,
     "frames_per_minute": 1,

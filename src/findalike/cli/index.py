@@ -91,13 +91,13 @@ Examples:
 @click.option("--retry", is_flag=True, help="Also files that failed before and have not changed.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes to the library.")
 @click.option(
-    "--workers", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default."
+    "--threads", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default."
 )
 @click.option("--no-optimize", is_flag=True, help="Leave the building of an index to findalike optimize.")
 @json_option
 def index(
     paths: tuple[str, ...], library: str | None, table: str | None, as_json: bool, wait: bool,
-    workers: int | None, encoders: tuple[str, ...], no_optimize: bool, **options: Any,
+    threads: int | None, encoders: tuple[str, ...], no_optimize: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Bring a library in step with folders, archives, files, or a table of files.
 
@@ -116,7 +116,7 @@ def index(
         _check(paths, table, options["path_column"], encoders, options["precision"], finders)
         if options["faces"]:
             catalog.load(catalog.find(catalog.FACES), settings.default())
-    with findalike.open(library, workers=workers) as opened:
+    with findalike.open(library, threads=threads) as opened:
 
         def add(wait: float) -> Report:
             with progress_bar() as watch:

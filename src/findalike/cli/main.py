@@ -131,7 +131,7 @@ def _run() -> int:
         click.echo(f"findalike: {_printable(error)}", err=True)
         return FAILED
     except MemoryError:
-        click.echo("findalike: out of memory; try again with FINDALIKE_WORKERS=1", err=True)
+        click.echo("findalike: out of memory; try again with FINDALIKE_THREADS=1", err=True)
         return FAILED
 
 

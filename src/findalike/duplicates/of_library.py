@@ -53,7 +53,7 @@ class Cleanup(ABC):
         named = set(self._named(what)) if what else None
         found = repeats.find(
             self.store, level, partial(repeats.keep_first, folders), self.denials(),
-            self.settings.worker_count(), watch,
+            self.settings.thread_count(), watch,
         )  # fmt: skip
         return found if named is None else replace(found, groups=repeats.only(found.groups, named))
 

@@ -103,7 +103,7 @@ def ingest(
     writer.failures(plan.unlisted)
     refreshed = writer.metadata(plan.with_metadata)
     try:
-        for several in pipeline(plan.jobs, worker.work, settings.worker_count()):
+        for several in pipeline(plan.jobs, worker.work, settings.thread_count()):
             if isinstance(several, Step):
                 writer.flush_when_due()
                 tick("encoding", several)

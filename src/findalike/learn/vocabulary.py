@@ -178,7 +178,7 @@ def _described(store: Store, ids: Sequence[str], kind: str, settings: Settings) 
             return local.described(kind, picture.pixels)
         return None
 
-    with ThreadPoolExecutor(settings.worker_count()) as pool:
+    with ThreadPoolExecutor(settings.thread_count()) as pool:
         for start in range(0, len(ids), _AT_ONCE):
             reads = _reads(store, ids[start : start + _AT_ONCE])
             looks = pool.map(look, reads.values())

@@ -98,7 +98,7 @@ class Searcher:
         best = [hit for hit in hits[:DEPTH] if cursor.mark(hit.asset.id) not in place.seen]
         shown = [hit for hit in hits[:DEPTH] if cursor.mark(hit.asset.id) in place.seen]
         views = Views(self.store, self.settings)
-        found = Verifier(method, views, self.settings.worker_count()).verified(best, asked.seen[0], watch)
+        found = Verifier(method, views, self.settings.thread_count()).verified(best, asked.seen[0], watch)
         return replace(found, hits=[*shown, *found.hits, *hits[DEPTH:]])
 
     def _laid(self, asked: _Asked, ordered: Sequence[Candidate]) -> films.Laid:

@@ -64,7 +64,7 @@ class Service:
         self.stored = Stored(self._thumbnails)
         self.made = Recent()
         limits = config.limits
-        workers = limits.workers or max(2, library.settings.worker_count())
+        workers = limits.workers or max(2, library.settings.thread_count())
         self.searching = Gate("search", workers, limits.waiting, limits.seconds)
         self.reading = Gate("read", READERS, limits.waiting, limits.seconds)
         self.writing = Gate("write", 1, limits.waiting, limits.seconds * 4)
