@@ -28,6 +28,7 @@ from findalike.errors import (
     UsageError,
 )
 from findalike.learn import BOTH
+from findalike.sidecars import FolderSidecars
 from findalike.types import Card, Origin, Picture, Vectors
 
 SIZES = {"bow": 60, "vlad": 4}
