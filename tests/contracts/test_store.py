@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from findalike.errors import LibraryMismatch, QueryError, UsageError
+from findalike.errors import LibraryMismatch, QueryError, Unsupported, UsageError
 from findalike.query import And, Compare, Filter, In, IsNull, Like, Not, Or, parse_filter
 from findalike.store import lance_index, lance_snapshot
 from findalike.store.base import Batch, Store
@@ -165,6 +166,57 @@ def test_attachments_of_assets_that_never_came_are_mended(store: Store) -> None:
     store.repair()
     assert list(store.check()) == []
     assert store.attached("track") == {"asset00001"}
+
+
+# --- sidecars, and what a store lacks
+
+
+def test_sidecars_are_there_whole_or_not_at_all(store: Store) -> None:
+    files = store.sidecars
+    assert files.read("people.json") is None
+    assert files.stamp("people.json") is None
+    assert list(files.names()) == []
+    large = np.random.default_rng(0).bytes(300_000)
+    files.write("people.json", "é")
+    files.write("learned/words-1.npz", large)
+    files.write("duplicates/not-duplicates.json", b"")
+    files.write("regions", "objects\n")
+    first = files.stamp("people.json")
+    assert first is not None
+    assert first == files.stamp("people.json")
+    assert files.read("people.json") == "é".encode()
+    assert files.read("learned/words-1.npz") == large
+    assert files.read("duplicates/not-duplicates.json") == b""
+    files.write("people.json", b"\0other")
+    assert files.stamp("people.json") != first
+    assert files.read("people.json") == b"\0other"
+    names = ["duplicates/not-duplicates.json", "learned/words-1.npz", "people.json", "regions"]
+    assert list(files.names()) == names
+    store.write(batch([asset(1)]))
+    assert list(files.names()) == names, "a store's own files are none of the library's"
+    files.remove("learned/words-1.npz")
+    files.remove("learned/words-1.npz")
+    assert files.read("learned/words-1.npz") is None
+    assert files.where("people.json").endswith("people.json")
+
+
+def test_what_a_store_lacks_it_refuses_in_a_sentence(store: Store) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "purge": lambda: store.purge(),
+        "contents": lambda: list(store.contents()),
+        "full_text": lambda: store.full_text("dog", 1),
+    }
+    assert set(store.lacks) <= set(calls), "what it lacks otherwise has no test"
+    for name in store.lacks:
+        with pytest.raises(Unsupported, match=re.escape(store.lacks[name])):
+            calls[name]()
+
+
+def test_one_writer_holds_a_store(store: Store) -> None:
+    with store.locked(0):
+        store.write(batch([asset(1)]))
+    with store.locked(0):
+        assert store.count() == 1
 
 
 # --- assets, rows, thumbnails, failures
