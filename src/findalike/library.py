@@ -38,6 +38,7 @@ from findalike.search.clips import Clips
 from findalike.search.terms import Looker, uri_of
 from findalike.search.words import Shelves
 from findalike.settings import Settings
+from findalike.store import copying
 from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.tagging import Tag, Tagged, Vocabulary, Word
 from findalike.types import Asset, Box, Card, Failure, Hit, Metadata, Moment, Value
@@ -81,19 +82,29 @@ def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library
     if mode not in ("r", "a"):
         raise UsageError(f"mode is {mode!r}, but it must be 'r' or 'a'")
     settings = settings_.load(**changes) if changes else settings_.default()
+    store, shown = store_at(path, mode, settings)
+    try:
+        copying.check(store.sidecars, shown)
+    except FindalikeError:
+        store.close()
+        raise
+    return Library(store, shown, mode, settings)
+
+
+def store_at(path: Path_ | None, mode: Mode, settings: Settings) -> tuple[Store, str]:
+    """The store at a path or address, even one that is not whole, and its address for people to read.
+    Raises LibraryError and its children, UsageError."""
     given = os.fspath(settings.library if path is None else path)
     if given == IN_MEMORY:
-        return Library(plugins.load("findalike.stores", "memory")(), IN_MEMORY, mode, settings)
+        return plugins.load("findalike.stores", "memory")(), IN_MEMORY
     if scheme := addresses.scheme(given):
         if scheme in LOCAL:
             raise UsageError(f"{given}: give the path of a folder as it is, without {scheme}://")
-        store = plugins.load("findalike.stores", scheme)(given, mode, settings)
-        return Library(store, addresses.shown(given), mode, settings)
+        return plugins.load("findalike.stores", scheme)(given, mode, settings), addresses.shown(given)
     if not given:
         raise UsageError("the path of the library is empty; give the path of a folder")
     folder = Path(os.path.expanduser(given)).absolute()  # noqa: PTH111  (Path's raises for a user it lacks)
-    store = plugins.load("findalike.stores", "lance")(folder, mode)
-    return Library(store, str(folder), mode, settings)
+    return plugins.load("findalike.stores", "lance")(folder, mode), str(folder)
 
 
 class Library(Learning, Cleanup):

@@ -13,7 +13,15 @@ from typing import Protocol
 from findalike.files import replace_file
 
 OWN = frozenset(
-    {"findalike.json", "banks.json", "pending.json", "forgetting.json", "writer.lock", "writer.json"}
+    {
+        "findalike.json",
+        "banks.json",
+        "pending.json",
+        "copying.json",
+        "forgetting.json",
+        "writer.lock",
+        "writer.json",
+    }
 )
 """Names of what a store keeps for itself: not part of what moves with the pictures to another store."""
 

@@ -138,6 +138,15 @@ def test_attachments_come_back_by_name_and_go_with_their_asset(store: Store) -> 
     assert list(store.check()) == []
 
 
+def test_attachments_of_many_assets_come_in_one_go(store: Store) -> None:
+    assert store.attachments_of(["asset00001"]) == {}
+    several = {a.id: {"track": a.id.encode(), "face-1": b""} for a in map(asset, range(5))}
+    store.write(replace(batch([asset(n) for n in range(7)]), attachments=several))
+    assert store.attachments_of(["nobody", *several]) == several
+    assert store.attachments_of(["asset00003", "asset00006"]) == {"asset00003": several["asset00003"]}
+    assert store.attachments_of([]) == {}
+
+
 def test_of_an_asset_whose_content_is_new_nothing_earlier_stays(store: Store) -> None:
     other = replace(CARD, name="faces")
     store.add_card(other)

@@ -200,6 +200,10 @@ class Store(Protocol):
         """The attachments of an asset by name, all or these; names that are not there are left out."""
         ...
 
+    def attachments_of(self, asset_ids: Iterable[str]) -> Mapping[str, Mapping[str, bytes]]:
+        """All attachments of assets, by asset id and name, in one go; assets without any are left out."""
+        ...
+
     def attached(self, name: str) -> set[str]:
         """Ids of the assets that have an attachment of this name."""
         ...

@@ -37,6 +37,16 @@ class LanceAttachments:
         found = lance_tables.select(self.table(), ["name", "data"], condition)
         return dict(zip(*(found.column(n).to_pylist() for n in ("name", "data")), strict=True))
 
+    def of_all(self, asset_ids: Iterable[str]) -> dict[str, dict[str, bytes]]:
+        """All of these assets, by asset id and name."""
+        found: dict[str, dict[str, bytes]] = {}
+        if self.there():
+            names = lance_records.ATTACHMENTS.names
+            columns = lance_tables.select_ids(self.table(), names, "asset_id", asset_ids).select(names)
+            for asset_id, name, data in zip(*(column.to_pylist() for column in columns), strict=True):
+                found.setdefault(asset_id, {})[name] = data
+        return found
+
     def with_name(self, name: str) -> set[str]:
         """The ids of the assets that have one of this name."""
         if not self.there():

@@ -164,6 +164,10 @@ class LanceReader:
         with self._guarded():
             return self._attachments.of(asset_id, None if names is None else list(names))
 
+    def attachments_of(self, asset_ids: Iterable[str]) -> Mapping[str, Mapping[str, bytes]]:
+        with self._guarded():
+            return self._attachments.of_all(asset_ids)
+
     def attached(self, name: str) -> set[str]:
         with self._guarded():
             return self._attachments.with_name(name)

@@ -192,6 +192,9 @@ class MemoryStore:
         there = self._attachments.get(asset_id, {})
         return {name: there[name] for name in (there if names is None else names) if name in there}
 
+    def attachments_of(self, asset_ids: Iterable[str]) -> Mapping[str, Mapping[str, bytes]]:
+        return {i: dict(self._attachments[i]) for i in asset_ids if self._attachments.get(i)}
+
     def attached(self, name: str) -> set[str]:
         return {i for i, several in self._attachments.items() if name in several}
 
