@@ -117,6 +117,6 @@ def test_a_settings_file_that_cannot_be_read(file: Path) -> None:
 
 def test_a_bad_argument_is_a_wrong_usage() -> None:
     with pytest.raises(UsageError, match="the argument: no setting is named 'thread'; did you mean threads"):
-        load(worker=3)
+        load(thread=3)
     with pytest.raises(UsageError, match="the argument: threads is '', but"):
         load(threads="")

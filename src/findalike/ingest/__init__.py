@@ -2,20 +2,24 @@
 
 Threads of one kind each take a few files, read and decode them and encode them on a session that all share;
 the calling thread writes. Queues between them are short, so memory does not grow with the library. A file
-that cannot be used is a Failure; only a library that cannot be written ends a run.
+that cannot be used is a Failure; only a library that cannot be written ends a run. What works through the
+files can be replaced: `findalike.fleet` has other machines do it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
 from findalike.encode.base import Encoder
+from findalike.ingest.identity import Identities
 from findalike.ingest.observe import Watchers
+from findalike.ingest.pipeline import Run, Workload, threads
 from findalike.ingest.plan import planned, roots
-from findalike.ingest.work import Identities, Step, Worker, pipeline
+from findalike.ingest.work import Step
 from findalike.ingest.write import Writer, sweep
 from findalike.regions import Finder
 from findalike.settings import Settings
@@ -24,7 +28,7 @@ from findalike.store.base import Store
 from findalike.types import Failure
 from findalike.words.banks import Observer
 
-__all__ = ["Progress", "Report", "Watch", "ingest", "roots"]
+__all__ = ["Progress", "Report", "Run", "Watch", "Workload", "ingest", "roots", "threads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,15 @@ def ingest(
     retry: bool = False,
     observers: Sequence[Observer] = (),
     regions: Sequence[Finder] = (),
+    run: Run = threads,
 ) -> Report:
     """Bring the library in step with the sources. Each encoder's space and each observer's bank must be in
     the store.
 
     The first encoder that is a classifier tells the observers which classes a picture shows. `regions` find
     parts of pictures, which get vectors beside the whole. A file that failed before and has
-    not changed is looked into again only with `retry`. Raises LibraryError when the library cannot be
-    written. On KeyboardInterrupt what was done is written first.
+    not changed is looked into again only with `retry`. `run` works through the files. Raises LibraryError
+    when the library cannot be written. On KeyboardInterrupt what was done is written first.
     """
     started = time.monotonic()
     plan = planned(
@@ -92,7 +97,7 @@ def ingest(
         lambda *counts: watch(Progress("listing", counts[0], 0, counts[1])),
     )
     writer, identities = Writer(store, settings.batch_rows, plan.watchers), Identities(plan)
-    worker = Worker(encoders, settings, plan, identities, regions)
+    load = Workload(encoders, settings, plan, identities, regions)
     finished, total = len(plan.listed) - len(plan.jobs), len(plan.listed)
 
     def tick(phase: Literal["encoding", "sweeping"], film: Step | None = None) -> None:
@@ -102,18 +107,19 @@ def ingest(
 
     writer.failures(plan.unlisted)
     refreshed = writer.metadata(plan.with_metadata)
-    try:
-        for several in pipeline(plan.jobs, worker.work, settings.thread_count()):
-            if isinstance(several, Step):
+    with closing(run(load)) as results:
+        try:
+            for several in results:
                 writer.flush_when_due()
-                tick("encoding", several)
-                continue
-            for done in several:
-                writer.take(done)
-            finished += len(several)
-            tick("encoding")
-    finally:  # what was done is kept, also when the user interrupts
-        writer.flush()
+                if isinstance(several, Step):
+                    tick("encoding", several)
+                    continue
+                for done in several:
+                    writer.take(done)
+                finished += len(several)
+                tick("encoding")
+        finally:  # what was done is kept, also when the user interrupts
+            writer.flush()
     tick("sweeping")
     removed = sweep(store, found, plan, identities.moved, writer.failed)
     count = writer.counts

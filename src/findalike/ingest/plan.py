@@ -39,14 +39,26 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A known asset that was found in another place, and what it lacks there."""
+
+    known: Known
+    spaces: tuple[str, ...]
+    banks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A file to look into. `spaces` and `banks` are those it needs vectors in and evidence for even if its
-    content is the same."""
+    content is the same. Of a file first seen, `settled` says that its content was compared with that of lost
+    files, and `claim` what came of it."""
 
     listed: Asset
     known: Known | None
     spaces: tuple[str, ...]
     banks: tuple[str, ...] = ()
+    settled: bool = False
+    claim: Claim | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +81,14 @@ class Plan:
     def lacking(self, asset_id: str) -> tuple[str, ...]:
         """The spaces in which an asset has no vectors."""
         return tuple(space for space, ids in self.encoded.items() if asset_id not in ids)
+
+    def lost(self) -> Iterator[Known]:
+        """The known assets whose files this run does not list: gone, moved, or not looked for."""
+        return (known for known in self.known.values() if known.uri not in self.listed)
+
+    def claimed(self, known: Known) -> Claim:
+        """What a known asset needs that was found in another place."""
+        return Claim(known, self.lacking(known.id), self.watchers.lacking(known.id, self.watchers.of_pixels))
 
 
 def planned(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from queue import Queue
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -19,8 +16,9 @@ from findalike.decode.sampling import Sampling
 from findalike.encode.base import Classifier, Derived, Encoder, PartEncoder, derived, encode, short_side
 from findalike.errors import EncoderError, FindalikeError, NotAPicture
 from findalike.ingest.films import Joined, Wishes, seekable
+from findalike.ingest.identity import Identified
 from findalike.ingest.observe import Found
-from findalike.ingest.plan import Job, Known, Plan, describes_regions
+from findalike.ingest.plan import Job, Plan, describes_regions
 from findalike.regions import Finder, Proposal
 from findalike.settings import Settings
 from findalike.sources.base import reason
@@ -28,9 +26,6 @@ from findalike.store.columns import kind_of
 from findalike.types import Asset, Card, Failure, Metadata, Origin, Picture, Row, Vector, Vectors
 
 log = logging.getLogger(__name__)
-
-CHUNK = 8
-"""Files that a thread takes at once: enough to batch, few enough to keep memory and waiting short."""
 
 HASHED = 1 << 20
 """Bytes of a film that are read at once to know it by."""
@@ -83,39 +78,6 @@ def failed(job: Job, stage: str, error: str) -> Done:
     return Done(job, "failed", failure=Failure(listed.uri, stage, error, listed.size, listed.modified))
 
 
-class Identities:
-    """Gives each new file its id, and a moved file the id it had. Used by all threads."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._taken = {known.id for known in plan.known.values()}
-        self._lost: dict[str, list[Known]] = {}
-        for known in plan.known.values():
-            if known.uri not in plan.listed:
-                self._lost.setdefault(known.sha256, []).append(known)
-        self.moved: set[str] = set()
-        self._lock = threading.Lock()
-
-    def claim(self, sha256: str) -> Known | None:
-        """A known asset of this content whose file is gone from where it was; each is given once."""
-        with self._lock:
-            for candidate in self._lost.get(sha256, ()):
-                if candidate.id not in self.moved and not sources.exists(candidate.uri):
-                    self.moved.add(candidate.id)
-                    return candidate
-        return None
-
-    def new(self, uri: str, sha256: str) -> str:
-        """An id for a file first seen: the same for the same file and content, unless taken."""
-        with self._lock:
-            for salt in range(len(self._taken) + 1):
-                text = f"{uri}\0{sha256}\0{salt or ''}"
-                asset_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-                if asset_id not in self._taken:
-                    break
-            self._taken.add(asset_id)
-            return asset_id
-
-
 class Worker:
     """Looks into files. `work` may be called by several threads at once."""
 
@@ -124,7 +86,7 @@ class Worker:
         encoders: Sequence[Encoder],
         settings: Settings,
         plan: Plan,
-        identities: Identities,
+        identities: Identified,
         finders: Sequence[Finder] = (),
     ) -> None:
         self._encoders = {encoder.card.space: encoder for encoder in encoders}
@@ -201,9 +163,8 @@ class Worker:
             outcome, spaces, banks = "unchanged", job.spaces, job.banks
             if spaces or banks:
                 outcome = "encoded"
-        elif known is None and (known := self._identities.claim(sha256)):
-            outcome, spaces = "moved", self._plan.lacking(known.id)
-            banks = self._plan.watchers.lacking(known.id, banks)
+        elif known is None and (claim := self._identities.claim(job, sha256)):
+            outcome, known, spaces, banks = "moved", claim.known, claim.spaces, claim.banks
         identity = known.id if known else self._identities.new(job.listed.uri, sha256)
         asset = replace(job.listed, id=identity, sha256=sha256, media=media)
         return Done(job, outcome, asset, spaces=spaces, banks=banks)
@@ -396,66 +357,3 @@ def _sha256(file: BinaryIO) -> str:
     while chunk := file.read(HASHED):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-class _Stopped(BaseException):
-    """The caller wants no more; a film that is half done is dropped."""
-
-
-def pipeline(
-    jobs: Sequence[Job], work: Callable[[Sequence[Job], Tell], list[Done]], workers: int
-) -> Iterator[list[Done] | Step]:
-    """The results of `work` on chunks of jobs, in the order they are done, and how far long films are."""
-    parts = chunked(jobs)
-    chunks, count = iter(parts), len(parts)
-    results: Queue[list[Done] | Step | BaseException] = Queue(maxsize=64)
-    lock, stop = threading.Lock(), threading.Event()
-
-    def tell(step: Step) -> None:
-        if stop.is_set():
-            raise _Stopped
-        results.put(step)
-
-    def run() -> None:
-        while not stop.is_set():
-            with lock:
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            try:
-                results.put(work(chunk, tell))
-            except BaseException as error:  # handed to the caller, who raises it
-                results.put(error)
-                return
-
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, count))]
-    for thread in threads:
-        thread.start()
-    try:
-        while count:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            count -= not isinstance(result, Step)
-            yield result
-    finally:
-        stop.set()
-        while any(thread.is_alive() for thread in threads):
-            while not results.empty():
-                results.get_nowait()
-            time.sleep(0.01)
-
-
-def chunked(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Some files at once, but each film by itself: nothing waits for it, and nothing is lost with it."""
-    chunks: list[list[Job]] = []
-    open_chunk: list[Job] = []
-    for job in jobs:
-        if decode.looks_like_film(job.listed.uri):
-            chunks.append([job])
-            continue
-        if not open_chunk or len(open_chunk) == CHUNK:
-            open_chunk = []
-            chunks.append(open_chunk)
-        open_chunk.append(job)
-    return chunks
