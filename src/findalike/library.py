@@ -61,7 +61,8 @@ IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a library holds. `bytes` on disk; `columns` that filters may name, with their kinds."""
+    """What a library holds. `bytes` on its drive, 0 where that is unknown; `columns` that filters may name,
+    with their kinds."""
 
     path: str
     pictures: int

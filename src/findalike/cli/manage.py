@@ -46,8 +46,9 @@ def _lines(found: Info) -> list[str]:
         f"library   {found.path}",
         f"pictures  {found.pictures:,}",
         f"failures  {len(found.failures):,}" + (" (findalike info --failures)" if found.failures else ""),
-        f"on disk   {found.bytes / 2**20:,.1f} MiB",
     ]
+    if found.bytes:
+        lines.append(f"on disk   {found.bytes / 2**20:,.1f} MiB")
     for space, status in found.spaces.items():
         due = f"; {status.due} is due: findalike optimize" if status.due else ""
         lines.append(f"space     {space}: {number(status.rows, 'row')}, {status.index} index{due}")

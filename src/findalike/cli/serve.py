@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import findalike
-from findalike import plugins
+from findalike import addresses, plugins
 from findalike.cli.main import DONE
 from findalike.cli.options import library_option, number, say
 from findalike.errors import UsageError
@@ -78,7 +78,7 @@ def serve(
         **({"seconds": max_seconds} if max_seconds else {}),
     )
     with findalike.open(library, "r" if read_only else "a") as it:
-        folder = None if no_uploads or read_only else Path(uploads or f"{it.path}-uploads")
+        folder = None if no_uploads or read_only else Path(uploads or _beside(it.path))
         wanted = config.Config(
             host=host,
             port=port,
@@ -105,6 +105,11 @@ def serve(
         except KeyboardInterrupt:  # ctrl-C is how a server is stopped
             say("Stopped.")
     return DONE
+
+
+def _beside(library: str) -> str:
+    """Where uploaded pictures go: on this machine, also of a library elsewhere."""
+    return str(addresses.workroom(library) / "uploads") if addresses.scheme(library) else f"{library}-uploads"
 
 
 def _tokens() -> dict[str, str]:
