@@ -51,8 +51,8 @@ def test_an_unknown_name_lists_those_there_are() -> None:
         plugins.load("findalike.stores", "postgres")
     with pytest.raises(UsageError, match=r"no thing is named 'x'; there are: none"):
         plugins.load("findalike.things", "x")
-    with pytest.raises(UsageError, match="no source is named 's3'"):
-        sources.discover("s3://bucket/photos")
+    with pytest.raises(UsageError, match="no source is named 'gopher'; there are: s3"):
+        sources.discover("gopher://host/photos")
 
 
 def test_a_package_adds_a_name(install: Install) -> None:

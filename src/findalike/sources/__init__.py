@@ -11,6 +11,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,6 +23,7 @@ from findalike.sources.archive import ArchiveSource, release
 from findalike.sources.base import LIBRARY_MANIFEST, Options, Source, reason
 from findalike.sources.folder import Folder, SingleFile
 from findalike.sources.table import discover_table
+from findalike.types import Asset
 
 __all__ = [
     "Options",
@@ -30,7 +32,10 @@ __all__ = [
     "discover",
     "discover_table",
     "exists",
+    "fetch",
+    "forget",
     "is_empty_or_missing",
+    "missing",
     "open_asset",
     "release",
 ]
@@ -44,7 +49,11 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in _WISHED)
 
 
 class Scheme(Protocol):
-    """What a plug-in source offers: the same four questions that this module answers for local files."""
+    """What a plug-in source offers: the same four questions that this module answers for local files.
+
+    Where answers come over a network it may offer three more: `missing(uris) -> set[str]` asks for many at a
+    time, `fetch(assets)` begins to read what will be opened soon, and `forget(uris)` lets go of it.
+    """
 
     def discover(self, path: str, options: Options) -> Source: ...
 
@@ -116,6 +125,32 @@ def exists(uri: str) -> bool:
     return archive.holds(path, member)
 
 
+def missing(uris: Iterable[str]) -> set[str]:
+    """Those of many uris for which `exists` answers no. Over a network many are asked for at a time."""
+    several = list(uris)
+    gone = {uri for uri in several if not _scheme(uri) and not exists(uri)}
+    for scheme, own in _by_scheme(several):
+        together = getattr(scheme, "missing", None)
+        gone |= together(own) if together else {uri for uri in own if not scheme.exists(uri)}
+    return gone
+
+
+def fetch(assets: Iterable[Asset]) -> None:
+    """Begin to read what will be opened soon, where it comes over a network; `forget` lets go of what was
+    not opened. Local files are left alone."""
+    by_uri = {asset.uri: asset for asset in assets}
+    for scheme, own in _by_scheme(by_uri):
+        if ahead := getattr(scheme, "fetch", None):
+            ahead([by_uri[uri] for uri in own])
+
+
+def forget(uris: Iterable[str]) -> None:
+    """Let go of what was read ahead and not opened."""
+    for scheme, own in _by_scheme(uris):
+        if ahead := getattr(scheme, "forget", None):
+            ahead(own)
+
+
 def is_empty_or_missing(root: str) -> bool:
     """Whether a root is gone, cannot be read, or holds nothing at all: perhaps a drive is unplugged."""
     if scheme := _scheme(root):
@@ -148,6 +183,15 @@ def _is_special(path: str) -> bool:
         return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
     except (OSError, ValueError):
         return False
+
+
+def _by_scheme(uris: Iterable[str]) -> list[tuple[Scheme, list[str]]]:
+    """The uris of each scheme, without those of local files."""
+    found: dict[str, list[str]] = {}
+    for uri in uris:
+        if named := _SCHEME.match(uri):
+            found.setdefault(named[0], []).append(uri)
+    return [(scheme, own) for start, own in found.items() if (scheme := _scheme(start))]
 
 
 def _scheme(uri: str) -> Scheme | None:
