@@ -20,15 +20,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-pytest.register_assert_rewrite("web", "browser", "access", "portraits")
+pytest.register_assert_rewrite("web", "browser", "access", "portraits", "milvus_server")
 
 _HOME = Path(tempfile.mkdtemp(prefix="findalike-tests-"))
 _given = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("FINDALIKE_")}
 ASKED: dict[str, str] = json.loads(os.environ.get("TESTS_ASKED", "null")) or _given
 """What was set for the tests themselves, such as FINDALIKE_CHROMIUM; the program sees none of it, and the
 processes that share the tests hear of it by TESTS_ASKED."""
+SHARED = Path(os.environ.get("TESTS_SHARED") or _HOME / "shared")
+"""A folder of all processes that share the tests; it goes when the tests end."""
 os.environ |= {
     "TESTS_ASKED": json.dumps(ASKED),
+    "TESTS_SHARED": str(SHARED),
     "FINDALIKE_CACHE": str(_HOME / "cache"),
     "FINDALIKE_CONFIG": str(_HOME / "there-is-none.toml"),
     "FINDALIKE_LIBRARY": str(_HOME / "library"),
@@ -36,6 +39,7 @@ os.environ |= {
 }
 
 import findalike  # noqa: E402  (its settings are read once, so the variables come first)
+import milvus_server  # noqa: E402
 import warm  # noqa: E402
 
 PROGRAM = Path(sys.executable).with_name("findalike")
@@ -56,7 +60,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_sessionfinish() -> None:
+    if SHARED.parent == _HOME:
+        milvus_server.end_shared(SHARED)
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    SHARED.mkdir(exist_ok=True)
+    return SHARED
 
 
 @pytest.fixture(scope="session")
