@@ -26,6 +26,7 @@ from findalike.errors import (
     LibraryMismatch,
     LibraryMissing,
     QueryError,
+    ReadError,
     UsageError,
 )
 from findalike.ingest import Report, Watch
@@ -298,7 +299,10 @@ class Library(Learning, Cleanup):
             assets: Iterable[Asset] = named.values()
         else:
             assets = (asset for asset in self.store.assets(passes) if not what or asset.id in named)
-        chosen = [asset for asset in assets if not missing or not sources.exists(asset.uri)]
+        chosen = list(assets)
+        if missing:
+            gone = sources.missing(asset.uri for asset in chosen)
+            chosen = [asset for asset in chosen if asset.uri in gone]
         return sorted(chosen, key=lambda asset: asset.uri)
 
     def _named(self, what: Sequence[str]) -> Mapping[str, Asset]:
@@ -523,6 +527,8 @@ class Library(Learning, Cleanup):
         try:
             term = parse_term(text)
         except QueryError:
+            if addresses.scheme(text) in plugins.names("findalike.sources"):
+                return self._elsewhere(text)
             path = os.path.expanduser(text)  # noqa: PTH111
             asset = None if os.path.lexists(path) else self.store.find(uris.from_path(path))
             if asset is None:
@@ -530,6 +536,16 @@ class Library(Learning, Cleanup):
             return Term(asset.id, "asset")
         bare_id = term.kind == "text" and bool(self.store.get([text]))
         return Term(text, "asset") if bare_id else term
+
+    def _elsewhere(self, uri: str) -> Term:
+        """A picture of the library that is no file of this machine, or one that is not in the library."""
+        if asset := self.store.find(uri):
+            return Term(asset.id, "asset")
+        try:
+            with sources.open_asset(uri) as file:
+                return Term(file.read())
+        except ReadError as error:
+            raise QueryError(f"{uri}: {error}") from error
 
     def _spaces(self, query: Query) -> list[Space]:
         """The spaces to search: those that are named, else the library's first, and for words the first that
@@ -637,7 +653,7 @@ class Library(Learning, Cleanup):
                     learned.load(installed, ())
             except FindalikeError as error:
                 found.append(Problem("card", str(error), 1, False))
-        missing = sum(not sources.exists(asset.uri) for asset in self.store.assets())
+        missing = len(sources.missing(asset.uri for asset in self.store.assets()))
         if missing:
             how = "files are gone: connect the drive, or run findalike remove --missing"
             found.append(Problem("missing files", how, missing, False))
