@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from queue import Queue
 
-from findalike import decode
+from findalike import decode, sources
 from findalike.encode.base import Encoder
 from findalike.ingest.identity import Identities
 from findalike.ingest.plan import Job, Plan
@@ -50,7 +50,7 @@ class _Stopped(BaseException):
 def pipeline(jobs: Sequence[Job], work: Callable[[Sequence[Job], Tell], list[Done]], workers: int) -> Results:
     """The results of `work` on chunks of jobs, in the order they are done, and how far long films are."""
     parts = chunked(jobs)
-    chunks, count = iter(parts), len(parts)
+    chunks, soon, count = iter(parts), iter(parts[workers:]), len(parts)
     results: Queue[list[Done] | Step | BaseException] = Queue(maxsize=64)
     lock, stop = threading.Lock(), threading.Event()
 
@@ -62,9 +62,10 @@ def pipeline(jobs: Sequence[Job], work: Callable[[Sequence[Job], Tell], list[Don
     def run() -> None:
         while not stop.is_set():
             with lock:
-                chunk = next(chunks, None)
+                chunk, coming = next(chunks, None), next(soon, ())
             if chunk is None:
                 return
+            sources.fetch(job.listed for job in (*chunk, *coming))
             try:
                 results.put(work(chunk, tell))
             except BaseException as error:  # handed to the caller, who raises it
@@ -87,6 +88,7 @@ def pipeline(jobs: Sequence[Job], work: Callable[[Sequence[Job], Tell], list[Don
             while not results.empty():
                 results.get_nowait()
             time.sleep(0.01)
+        sources.forget(job.listed.uri for job in jobs)
 
 
 def chunked(jobs: Sequence[Job]) -> list[list[Job]]:

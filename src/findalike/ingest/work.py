@@ -102,7 +102,11 @@ class Worker:
 
     def work(self, jobs: Sequence[Job], tell: Tell = lambda _: None) -> list[Done]:
         """What becomes of files. `tell` hears how far long films are; what it raises ends the work."""
-        several = [self._guarded(job, tell) for job in jobs]
+        sources.fetch(job.listed for job in jobs)
+        try:
+            several = [self._guarded(job, tell) for job in jobs]
+        finally:
+            sources.forget(job.listed.uri for job in jobs)
         self._describe(several)
         return several
 

@@ -155,14 +155,13 @@ def sweep(
     def judged(uri: str) -> bool:
         return not uri.startswith(unknown) and any(source.covers(uri) for source in found)
 
-    gone = [
-        known.id
+    lost = [
+        known
         for known in plan.known.values()
-        if known.uri not in plan.listed
-        and known.id not in moved
-        and judged(known.uri)
-        and not sources.exists(known.uri)
+        if known.uri not in plan.listed and known.id not in moved and judged(known.uri)
     ]
+    nowhere = sources.missing(known.uri for known in lost)
+    gone = [known.id for known in lost if known.uri in nowhere]
     removed = store.remove(gone) if gone else 0
     still = {f.uri for f in (*plan.unlisted, *plan.remembered, *failed)}
     over = [f.uri for f in store.failures() if f.uri not in still and (f.uri in plan.listed or judged(f.uri))]
