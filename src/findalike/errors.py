@@ -15,6 +15,7 @@
     │   └── SweepRefused        a root is missing or empty: is a drive unplugged?
     ├── EncoderError            a model that cannot be loaded, or gave what it must not
     ├── ExtraMissing            an optional dependency is not installed
+    ├── FleetError              machines that encode cannot be reached, or are not alike
     └── Unsupported             a store was asked for what it declares it cannot do
 
 Messages name the file or value, what was expected, and the next thing to type.
@@ -79,6 +80,10 @@ class EncoderError(FindalikeError):
 
 class ExtraMissing(FindalikeError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
+
+
+class FleetError(FindalikeError):
+    """The machines that shall encode cannot be reached, or are not like this one."""
 
 
 class Unsupported(FindalikeError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from findalike import addresses, decode, ingest, plugins, sources, tagging, timing
+from findalike import addresses, decode, fleet, ingest, plugins, sources, tagging, timing
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
@@ -56,8 +56,6 @@ UNDIVIDED = (
     "the part is compared with whole pictures; findalike index FOLDER --regions objects makes small things "
     "in them be found"
 )
-IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
-"""What two cards must share for their vectors to be of one space, beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +171,7 @@ class Library(Learning, Cleanup):
         films: bool | None = None,
         frames: str | None = None,
         per_minute: int | None = None,
+        workers: int | str | None = None,
         wait: float = 0,
         watch: Watch = lambda _: None,
     ) -> Report:
@@ -186,8 +185,9 @@ class Library(Learning, Cleanup):
         found, and the library remembers its finders. With `faces` they are found and described, and so are
         those of the pictures that this library gets from then on. Of films, which `films=False` passes over,
         `frames` are kept: a rate such as `1/s` or `5s`, `scene` or `key`, at most so many `per_minute`; the
-        settings say otherwise. `wait`: seconds to wait for another writer, -1 for ever.
-        Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch.
+        settings say otherwise. With `workers` other processes encode: so many of this machine, or those of
+        the Ray cluster at an address such as `ray://host:10001`. `wait`: seconds to wait for another writer,
+        -1 for ever. Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch, FleetError.
         """
         if not paths and table is None:
             raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
@@ -196,6 +196,7 @@ class Library(Learning, Cleanup):
         wanted = None if films is None else ("no", "yes")[films]
         settings = settings_.changed(self.settings, films=wanted, frames=frames, frames_per_minute=per_minute)
         Sampling.parse(settings.frames)
+        asked = None if workers is None else fleet.checked(workers)
         with self._writing(wait):
             found = ingest.roots(paths, options, self.store, sweep)
             if table is not None:
@@ -207,7 +208,9 @@ class Library(Learning, Cleanup):
             watchers = banks.observers()
             for watcher in watchers:
                 self.store.add_bank(watcher.bank)
-            done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, divide)
+            run = fleet.run(asked, self.store.sidecars, list(divide)) if asked else ingest.threads
+            parts = list(divide.values())
+            done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, parts, run)
             self.people.follow()
             return replace(done, failures=(*lost, *gone, *done.failures))
 
@@ -226,9 +229,9 @@ class Library(Learning, Cleanup):
                 lost.append(Failure(card.source.partition(":")[2], "encode", str(error)))
         return encoders, lost
 
-    def _remembered(self, asked: Sequence[str]) -> tuple[list[finders.Finder], list[Failure]]:
-        """The finders of regions that are asked for, and those that this library was ever filled with, so
-        that a changed picture keeps its parts; of these, what is gone is named."""
+    def _remembered(self, asked: Sequence[str]) -> tuple[dict[str, finders.Finder], list[Failure]]:
+        """The finders of regions that are asked for, by their references, and those that this library was
+        ever filled with, so that a changed picture keeps its parts; of these, what is gone is named."""
         found = {name: finders.load(name, self.settings) for name in asked}
         lost = []
         known = self._known_finders()
@@ -240,7 +243,7 @@ class Library(Learning, Cleanup):
         self._finders = list(dict.fromkeys([*known, *asked]))
         if asked:
             self.store.sidecars.write(REGIONS, "\n".join(self._finders) + "\n")
-        return list(found.values()), lost
+        return found, lost
 
     def _known_finders(self) -> list[str]:
         """The finders of regions that this library was ever filled with, by their references."""
@@ -268,7 +271,7 @@ class Library(Learning, Cleanup):
             if (own_name or name == card.space) and precision in (None, card.precision):
                 return self._installed(card)
         found = catalog.find(name, precision or (None if "@" in name else self._precision(name)))
-        same = ("revision", "precision", *IDENTITY)
+        same = ("revision", "precision", *catalog.IDENTITY)
         known = [c.name for c in cards if all(getattr(c, each) == getattr(found, each) for each in same)]
         return replace(found, name=known[0]) if known else found
 
@@ -693,7 +696,7 @@ class Library(Learning, Cleanup):
             raise LibraryMismatch(
                 f"the library {self.path} was made with {card.space}, which is not installed here ({error})"
             ) from error
-        differing = [name for name in IDENTITY if getattr(installed, name) != getattr(card, name)]
+        differing = catalog.differing(installed, card)
         if differing:
             raise LibraryMismatch(
                 f"the library {self.path} was made with another {card.space}: {', '.join(differing)} differ; "

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 import findalike
-from findalike import regions, settings, sources
+from findalike import fleet, regions, settings, sources
 from findalike.cli.main import DONE, SOME_FAILED
 from findalike.cli.options import console, json_option, library_option, number, say
 from findalike.decode.sampling import Sampling
@@ -45,6 +45,7 @@ Examples:
   findalike index ~/Pictures --regions objects
   findalike index ~/Pictures --faces
   findalike index ~/Films --frames 2/s
+  findalike index s3://bucket/photos --workers ray://head:10001
   findalike index /mnt/archive --exclude "*.tif" --encoder efficientnet-lite2"""
 )
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -93,6 +94,11 @@ Examples:
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads that decode and encode; one for each core by default."
 )
+@click.option(
+    "--workers", metavar="WHERE",
+    help="Other processes encode, with the extra findalike[ray]: so many of this machine, or those of a Ray "
+    "cluster: ray://HOST:10001, or auto on a machine of it. --threads is of each of them then; 1.",
+)  # fmt: skip
 @click.option("--no-optimize", is_flag=True, help="Leave the building of an index to findalike optimize.")
 @json_option
 def index(
@@ -108,6 +114,8 @@ def index(
         raise click.UsageError(
             "nothing to index: give the path of a folder, an archive, a picture or a table"
         )
+    if options["workers"] is not None:
+        fleet.checked(options["workers"])
     try:
         findalike.open(library, "r").close()
     except LibraryMissing:

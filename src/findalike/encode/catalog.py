@@ -29,6 +29,10 @@ GROUP = "findalike.encoders"
 FAMILIES = "findalike.encoder_families"
 
 
+IDENTITY = ("dim", "metric", "preprocessing", "pooling", "sha256")
+"""What two cards must share for their vectors to be of one space, beside its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """What an entry point of the group `findalike.encoder_families` names: encoders that are made from files
@@ -118,6 +122,11 @@ def installed(card: Card) -> Card:
         return find(card.space)
     family.located(card)
     return card
+
+
+def differing(one: Card, other: Card) -> list[str]:
+    """What two cards of one space do not share, although their vectors would be compared."""
+    return [name for name in IDENTITY if getattr(one, name) != getattr(other, name)]
 
 
 def reference(card: Card) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike.store.base import Store
-from findalike.types import Evidence, EvidenceTable, Metadata, Picture
+from findalike.types import Bank, Evidence, EvidenceTable, Metadata, Picture
 from findalike.words.banks import Observer, observed, tags_of
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,10 @@ class Watchers:
         }
         self.of_pixels = tuple(b for b, each in self._observers.items() if not each.from_metadata)
         self.of_metadata = tuple(b for b, each in self._observers.items() if each.from_metadata)
+
+    def banks(self) -> list[Bank]:
+        """The banks of all observers."""
+        return [observer.bank for observer in self._observers.values()]
 
     def lacking(self, asset_id: str, banks: Iterable[str]) -> tuple[str, ...]:
         """Those of the banks for which an asset has no evidence, not even an empty one."""

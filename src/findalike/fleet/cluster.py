@@ -1,0 +1,129 @@
+"""A Ray cluster for one run: started on this machine, or joined where it is."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from findalike.errors import FleetError
+from findalike.fleet.address import Asked
+from findalike.fleet.quiet import hushed
+from findalike.fleet.stream import Pool, Stream
+from findalike.fleet.worker import Facts
+
+CONNECTING = 5.0
+"""Seconds for an address to answer at all."""
+
+ROOM = 1
+"""Logical CPUs that no worker gets: with none left over, what else the job starts would wait for ever."""
+
+STORE = 256 << 20
+"""Bytes of the object store of a Ray that we start: shards and answers are small and soon taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where the workers are. `far` says that this process only speaks to it through Ray Client."""
+
+    workers: int
+    threads: int
+    far: bool
+
+    def stream(self, facts: Facts) -> Any:
+        """What works through shards with these facts: `begin`, `take` and `stop` of a `Stream`."""
+        return _Far(facts) if self.far else Stream(facts)
+
+    def pool(self, first: bool) -> Pool:
+        return Pool(self.workers, self.threads, first)
+
+
+class _Far:
+    """A stream that runs in the cluster: Ray Client carries no streaming results, which Ray Data needs."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._actor = ray.remote(Stream).options(num_cpus=0).remote(facts)
+
+    def begin(self, shards: Sequence[bytes], pool: Pool) -> None:
+        ray.get(self._actor.begin.remote(list(shards), pool))
+
+    def take(self, seconds: float) -> tuple[list[bytes], bool]:
+        taken: tuple[list[bytes], bool] = ray.get(self._actor.take.remote(seconds))
+        return taken
+
+    def stop(self) -> None:
+        ray.kill(self._actor)
+
+
+def reachable(asked: Asked) -> None:
+    """Raises FleetError when nothing answers at the address."""
+    if not asked.host:
+        return
+    try:
+        socket.create_connection((asked.host, asked.port), CONNECTING).close()
+    except OSError as error:
+        raise FleetError(
+            f"no Ray cluster answers at {asked.address} ({error.strerror or error}): look with ray status on "
+            "its head; its address is ray://HOST:10001 from outside, HOST:6379 or auto on one of its machines"
+        ) from error
+
+
+@contextmanager
+def joined(asked: Asked, threads: int) -> Iterator[Cluster]:
+    """The cluster, until the run is over. One that was started here is ended; of one that was joined, only
+    what this run started. Raises FleetError."""
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(asked, threads)
+    try:
+        far = ray.util.client.ray.is_connected()
+        yield Cluster(_count(asked, threads), threads, far)
+    finally:
+        if ours:
+            with suppress(Exception):  # a cluster that is gone is left all the same
+                ray.shutdown()
+
+
+def _connect(asked: Asked, threads: int) -> None:
+    reachable(asked)
+    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False, "configure_logging": True}
+    here = {
+        "num_cpus": asked.workers * threads + ROOM,
+        "include_dashboard": False,
+        "object_store_memory": STORE,
+    }
+    try:
+        with hushed():
+            if asked.address:
+                ray.init(asked.address, **quiet)
+            else:
+                ray.init("local", **here, **quiet)
+    except Exception as error:  # what Ray raises has no common root
+        cluster = f"the Ray cluster at {asked.address} cannot be joined"
+        raise FleetError(
+            f"{cluster if asked.address else 'Ray cannot be started'}: {_said(error)}"
+        ) from error
+
+
+def _count(asked: Asked, threads: int) -> int:
+    """The workers of a cluster: as many as are asked for, else as many as it has room for now."""
+    if asked.workers:
+        return asked.workers
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if cpus < threads:
+        raise FleetError(
+            f"the Ray cluster at {asked.address} has {cpus} CPUs, but a worker asks for {threads}: give "
+            "fewer --threads, start machines, or say how many workers to wait for with ?workers=N"
+        )
+    return max(1, (cpus - ROOM) // threads)
+
+
+def _said(error: Exception) -> str:
+    """What Ray says, without the rest of its page of advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) if lines else type(error).__name__
