@@ -29,6 +29,7 @@ from findalike.store import (
     lance_index,
     lance_listing,
     lance_reader,
+    lance_place,
     lance_snapshot,
     lance_tables,
     lance_text,
@@ -558,7 +559,7 @@ def test_a_folder_that_has_not_changed_is_not_asked_for_a_version(
 ) -> None:
     store, reader = made(library, range(3)), LanceStore(library)
     assert len(reader.get(["a1", "a2"])) == 2
-    monkeypatch.setattr(lance_snapshot, "SETTLED", 0)
+    monkeypatch.setattr(lance_place, "SETTLED", 0)
     asked: list[str] = []
     for name in ("assets", "thumbnails"):
         table = reader._tables.latest(name)

@@ -16,7 +16,6 @@ from typing import Literal
 
 import pyarrow as pa
 
-from findalike import lock
 from findalike.errors import UsageError
 from findalike.query import Kind
 from findalike.store import (
@@ -38,6 +37,7 @@ from findalike.store.base import (
     check_rows,
 )
 from findalike.store.lance_filter import storage_name
+from findalike.store.lance_place import FolderPlace, Place
 from findalike.store.lance_reader import LanceReader
 from findalike.types import (
     Asset,
@@ -52,7 +52,8 @@ _THUMBNAIL_FILES = 64  # thumbnails are most of a library, and found by their tr
 
 
 class LanceStore(LanceReader):
-    """A library in a folder. Mode `r` reads and creates nothing; `a` makes the library when it is missing.
+    """A library in a folder, or at another place. Mode `r` reads and creates nothing; `a` makes the library
+    when it is missing.
 
     Many processes may read while one writes; each answer sees what was committed when it was asked for. Of
     several threads, one at a time may write. Processes must be spawned, not forked, once a store is open.
@@ -61,15 +62,16 @@ class LanceStore(LanceReader):
     folder of something else, or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "a"] = "r") -> None:
+    def __init__(self, path: str | os.PathLike[str] | Place, mode: Literal["r", "a"] = "r") -> None:
+        place = FolderPlace(Path(path)) if isinstance(path, str | os.PathLike) else path
         self._writable = mode == "a"
         if self._writable:
-            with lance_tables.guarded(Path(path)):
-                lance_layout.make(Path(path))
-        super().__init__(Path(path))
+            with lance_tables.guarded(place):
+                lance_layout.make(place)
+        super().__init__(place)
 
     def locked(self, wait: float) -> AbstractContextManager[None]:
-        return lock.held(self._path, wait)
+        return self._place.locked(wait)
 
     def add_card(self, card: Card) -> None:
         known = dict(self.cards())
@@ -238,10 +240,11 @@ class LanceStore(LanceReader):
     @contextmanager
     def _writing(self) -> Iterator[None]:
         if not self._writable:
-            raise UsageError(f"{self._path} was opened with mode='r'; open it with mode='a' to change it")
+            raise UsageError(f"{self._place} was opened with mode='r'; open it with mode='a' to change it")
         with self._guarded():
             self._complete()
             yield
+            self._place.wrote()
 
     def _complete(self) -> None:
         """Bring a library of an earlier findalike up to what this one writes."""

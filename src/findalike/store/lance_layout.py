@@ -4,12 +4,11 @@ gets what it lacks."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from findalike.errors import LibraryError
-from findalike.sidecars import FolderSidecars
 from findalike.store import lance_records, lance_tables, lance_text, manifest
 from findalike.store.lance_filter import NO_TAGS, TAG_KEYS
+from findalike.store.lance_place import Place
 from findalike.store.lance_snapshot import Tables
 
 OWN = {
@@ -21,29 +20,27 @@ OWN = {
 _CHUNK = 10_000  # assets in one commit
 
 
-def make(path: Path) -> None:
-    """Make a library in a missing or empty folder, or finish one whose making was killed: the manifest comes
+def make(place: Place) -> None:
+    """Make a library in a missing or empty place, or finish one whose making was killed: the manifest comes
     last."""
-    if (path / manifest.NAME).exists():
+    if place.sidecars.stamp(manifest.NAME) is not None:
         return
-    if path.exists() and not path.is_dir():
-        raise LibraryError(f"{path} is a file, but a library is a folder; name another path")
     ours = {f"{name}.lance" for name in OWN}
-    strange = [p.name for p in path.iterdir() if p.name not in ours] if path.exists() else []
+    strange = [name for name in place.names() if name not in ours]
     if any(name.endswith(".lance") for name in strange):
         raise LibraryError(
-            f"{path} was a library, but its {manifest.NAME} is lost: put it back from a backup, or index the "
-            "folders into a new library"
+            f"{place} was a library, but its {manifest.NAME} is lost: put it back from a backup, or index "
+            "the folders into a new library"
         )
     if strange:
         raise LibraryError(
-            f"{path} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"
+            f"{place} is a folder of something else (it holds {strange[0]!r}); name a new or empty folder"
         )
-    path.mkdir(parents=True, exist_ok=True)
-    tables = Tables(path)
+    place.make()
+    tables = Tables(place)
     for name, schema in OWN.items():
         tables.create(name, schema)
-    manifest.write(FolderSidecars(path), {})
+    manifest.write(place.sidecars, {})
 
 
 def complete(tables: Tables, spaces: Iterable[str]) -> None:

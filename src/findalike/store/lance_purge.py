@@ -11,13 +11,13 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from findalike.store import lance_records, lance_tables
 from findalike.store.base import Progress
+from findalike.store.lance_place import Place
 from findalike.store.lance_snapshot import Tables
 from findalike.store.lance_text import COLUMN, Vocabulary
 
@@ -32,15 +32,15 @@ def purge(tables: Tables, name: str, progress: Progress) -> None:
     for index in table.list_indices():
         table.drop_index(index.name)
     forget_versions(table)
-    if _tells_of_deletions(tables.folder(name)):
+    if _tells_of_deletions(tables.place, f"{name}.lance"):
         tables.rewrite(name)
         forget_versions(tables.latest(name))
 
 
-def _tells_of_deletions(folder: Path) -> bool:
+def _tells_of_deletions(place: Place, folder: str) -> bool:
     """Whether rows are marked as deleted, or the last change still says which were."""
-    last = b"".join(path.read_bytes() for path in (folder / "_transactions").glob("*"))
-    return any((folder / "_deletions").glob("*")) or bool(_CONDITION.search(last))
+    last = b"".join(map(place.read, place.under(f"{folder}/_transactions")))
+    return bool(place.under(f"{folder}/_deletions")) or bool(_CONDITION.search(last))
 
 
 def forget_versions(table: Any) -> None:

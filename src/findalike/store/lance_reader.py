@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from findalike.errors import LibraryError
 from findalike.query import Filter, IsNull, Kind, bind
-from findalike.sidecars import FolderSidecars, Sidecars
+from findalike.sidecars import Sidecars
 from findalike.store import (
     columns,
     full_text,
@@ -40,6 +39,7 @@ from findalike.store.lance_attachments import LanceAttachments
 from findalike.store.lance_banks import LanceBanks
 from findalike.store.lance_filter import TAG_KEYS, ids_sql, to_sql
 from findalike.store.lance_listing import Listings
+from findalike.store.lance_place import Place
 from findalike.store.lance_snapshot import PLACE, Snapshot, Tables
 from findalike.store.lance_text import Vocabulary
 from findalike.store.scan import Scans
@@ -62,19 +62,19 @@ MOST_READ = 20_000
 
 
 class LanceReader:
-    """Answers from the tables in a folder as they are at that moment, and changes nothing."""
+    """Answers from the tables at a place as they are at that moment, and changes nothing."""
 
     lacks: Mapping[str, str] = {}
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        self._place = place
         with self._guarded():
-            self.sidecars: Sidecars = FolderSidecars(path)
+            self.sidecars: Sidecars = place.sidecars
             self._seen = self.sidecars.stamp(manifest.NAME)
-            self._cards = manifest.read(self.sidecars, path)
+            self._cards = manifest.read(self.sidecars, place)
             self._words = Vocabulary()
             self._searchable = False
-            self._tables = Tables(path)
+            self._tables = Tables(place)
             self._banks = LanceBanks(self.sidecars, self._tables)
             self._attachments = LanceAttachments(self._tables)
             self._listings = Listings()
@@ -83,7 +83,7 @@ class LanceReader:
 
     def cards(self) -> Mapping[str, Card]:
         if self._seen != (stamp := self.sidecars.stamp(manifest.NAME)):
-            self._cards, self._seen = manifest.read(self.sidecars, self._path), stamp
+            self._cards, self._seen = manifest.read(self.sidecars, self._place), stamp
         return dict(self._cards)
 
     def banks(self) -> Mapping[str, Bank]:
@@ -269,14 +269,14 @@ class LanceReader:
             return found
 
     def disk_bytes(self) -> int:
-        return sum(path.stat().st_size for path in self._path.rglob("*") if path.is_file())
+        return self._place.disk_bytes()
 
     def close(self) -> None:
         self._tables.close()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        with lance_tables.guarded(self._path):
+        with lance_tables.guarded(self._place):
             yield
 
     def _has_index(self, table: Any) -> bool:
@@ -289,8 +289,8 @@ class LanceReader:
         count = self._latest("assets").count_rows()
         if count > MOST_READ:
             raise LibraryError(
-                f"{self._path} has no index yet of the texts of its {count:,} pictures; to make it: "
-                f"findalike optimize --library {self._path}"
+                f"{self._place} has no index yet of the texts of its {count:,} pictures; to make it: "
+                f"findalike optimize --library {self._place}"
             )
         assets = {asset.id: asset for asset in self.assets()}
         passing = set(assets) if where is None else {asset.id for asset in self.assets(where)}

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import bisect
 import threading
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import lancedb
 import pyarrow as pa
 
 from findalike.store import lance_tables
+from findalike.store.lance_place import Place
 
 T = TypeVar("T")
 
@@ -25,22 +23,17 @@ OFTEN = 16
 """With so many look-ups at one version, the places of all rows are read: 50 ms and 5 MB for 100,000 rows."""
 FEW = 1_000
 """More ids than this are read by a condition."""
-SETTLED = 3_000_000_000
-"""Nanoseconds after which another change gives a folder another time: some file systems count two seconds."""
 PLACE = "_rowid"
 """LanceDB's column of where rows stand. No row ever stands where another stood."""
-"""The column that says where a row stands: LanceDB's own, and no other row ever stands there."""
-
-Stamp = tuple[int, int]
 
 
 class Tables:
-    """The LanceDB tables in one folder. The folder must be there: connecting would create it."""
+    """The LanceDB tables at one place."""
 
-    def __init__(self, library: Path) -> None:
-        self._library = library
-        self._database = lancedb.connect(library)
-        self._open: dict[str, tuple[Stamp, Snapshot]] = {}
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._database = place.connect()
+        self._open: dict[str, tuple[object | None, Snapshot]] = {}
 
     def create(self, name: str, schema: pa.Schema) -> None:
         """Make an empty table unless it is there, perhaps with more columns."""
@@ -53,10 +46,6 @@ class Tables:
     def drop(self, name: str) -> None:
         self._open.pop(name, None)
         self._database.drop_table(name)
-
-    def folder(self, name: str) -> Path:
-        """Where the files of a table lie."""
-        return self._library / f"{name}.lance"
 
     def rewrite(self, name: str) -> None:
         """Write a table again in one commit, with the rows that are there and no index."""
@@ -77,11 +66,11 @@ class Tables:
         return self.snapshot(name).table
 
     def snapshot(self, name: str) -> Snapshot:
-        """A table at its latest version, with what is known of it. Each version is a file in one folder:
-        while the folder is as it was, LanceDB, which takes 0.4 ms, is not asked for another."""
-        seen, known = self._open.get(name, (_UNSEEN, None))
-        stamp = _stamp(self.folder(name) / "_versions")
-        if known and stamp == seen != _UNSEEN:
+        """A table at its latest version, with what is known of it. While its place says that nothing
+        changed, LanceDB is not asked for another."""
+        seen, known = self._open.get(name, (None, None))
+        stamp = self.place.stamp(name)
+        if known and stamp is not None and stamp == seen and self._is_as_written(known):
             return known
         if known:
             known.table.checkout_latest()
@@ -95,18 +84,9 @@ class Tables:
     def close(self) -> None:
         self._open.clear()
 
-
-_UNSEEN: Stamp = (0, 0)
-
-
-def _stamp(folder: Path) -> Stamp:
-    """When a folder changed, or `_UNSEEN` while another change might leave that time as it is."""
-    try:
-        found = folder.stat()
-    except OSError:
-        return _UNSEEN
-    settled = time.time_ns() - found.st_mtime_ns > SETTLED
-    return (found.st_ino, found.st_mtime_ns) if settled else _UNSEEN
+    def _is_as_written(self, known: Snapshot) -> bool:
+        """Whether this process has not changed a table since, where its place does not tell."""
+        return self.place.shows_own_writes or known.version == known.table.version
 
 
 class Snapshot:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,7 +29,7 @@ _DENIED = ("permission denied", "os error 13", "read-only file", "os error 30", 
 
 
 @contextmanager
-def guarded(library: Path) -> Iterator[None]:
+def guarded(library: object) -> Iterator[None]:
     """Turn what LanceDB, Arrow and the file system raise into a LibraryError with the next thing to do."""
     try:
         yield
