@@ -28,8 +28,8 @@ from findalike.sidecars import FolderSidecars
 from findalike.store import (
     lance_index,
     lance_listing,
-    lance_reader,
     lance_place,
+    lance_reader,
     lance_snapshot,
     lance_tables,
     lance_text,
