@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -42,8 +42,9 @@ class Contents(Protocol):
         """How many assets there are."""
         ...
 
-    def batches(self) -> Iterator[Batch]:
-        """Every asset once, each with all that belongs to it, in bounded memory."""
+    def batches(self, but: Container[str] = ()) -> Iterator[Batch]:
+        """Every asset once, each with all that belongs to it, in bounded memory; those of the ids in `but`
+        are left out."""
         ...
 
 
@@ -66,9 +67,9 @@ class StoreContents:
     def count(self) -> int:
         return self._store.count()
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, but: Container[str] = ()) -> Iterator[Batch]:
         reader = Reader(self._store)
-        assets = iter(self._store.assets())
+        assets = (asset for asset in self._store.assets() if asset.id not in but)
         most = MOST // 10  # until it is known how much an asset has
         while several := _some(assets, most):
             batch = reader.read(several)
@@ -153,3 +154,9 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
+
+
+def uninterrupted(write: Callable[[], None]) -> None:
+    """In a thread of its own a commit is not torn by ctrl-C: leaving the block waits for its end."""
+    with ThreadPoolExecutor(1, "findalike-writing") as thread:
+        thread.submit(write).result()

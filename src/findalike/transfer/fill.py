@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from findalike.errors import LibraryMismatch
+from findalike.sidecars import Sidecars
 from findalike.store.base import Batch, Store, card_to_json
-from findalike.transfer.contents import Contents, Reader, ahead, only
+from findalike.transfer.contents import Contents, Reader, ahead, only, uninterrupted
 from findalike.transfer.tally import of_assets
+from findalike.types import Card
 
 _CHUNK = 1_000
 
@@ -39,14 +40,18 @@ def check(contents: Contents, store: Store, begun: bool, place: str) -> None:
     cards, known = list(contents.cards().values()), list(store.cards().values())
     if list(map(card_to_json, known)) != list(map(card_to_json, cards[: len(known)])):
         raise LibraryMismatch(
-            f"{place} holds the spaces {', '.join(c.space for c in known)}, which are not, in this order and with "
-            f"these cards, those that come ({', '.join(c.space for c in cards)}); name a new place"
+            f"{place} holds the spaces {_named(known)}, which are not, in this order and with these cards, "
+            f"those that come ({_named(cards)}); name a new place"
         )
     if not begun and (store.count() or store.failures() or store.banks() or store.sidecars.names()):
         raise LibraryMismatch(
-            f"{place} is a library already, with {store.count():,} pictures; name a new place, or, if it is a "
-            "copy made earlier, prove with --check that it holds the same"
+            f"{place} is a library already, with {store.count():,} pictures; name a new place, or, if it is "
+            "a copy made earlier, prove with --check that it holds the same"
         )
+
+
+def _named(cards: Sequence[Card]) -> str:
+    return ", ".join(card.space for card in cards) or "none"
 
 
 def fill(contents: Contents, store: Store, begun: bool, step: Step = lambda _: None) -> Filled:
@@ -61,7 +66,7 @@ def fill(contents: Contents, store: Store, begun: bool, step: Step = lambda _: N
         store.add_bank(bank)
     filled = _assets(contents, store, begun and store.count() > 0, step)
     _failures(contents, store)
-    _sidecars(contents, store)
+    copy_sidecars(contents.sidecars, store.sidecars)
     return filled
 
 
@@ -70,7 +75,7 @@ def _assets(contents: Contents, store: Store, compare: bool, step: Step) -> Fill
     for batch in ahead(contents.batches()):
         lacking = _lacking(batch, store) if compare else batch
         if lacking.assets:
-            _uninterrupted(partial(_write, store, lacking, compare))
+            uninterrupted(partial(_write, store, lacking, compare))
         filled = filled.plus(batch, lacking)
         seen.update(asset.id for asset in batch.assets if compare)
         step(filled.written + filled.kept)
@@ -93,12 +98,6 @@ def _write(store: Store, batch: Batch, compare: bool) -> None:
     store.write(batch)
 
 
-def _uninterrupted(write: Callable[[], None]) -> None:
-    """In a thread of its own a commit is not torn by ctrl-C: leaving the block waits for its end."""
-    with ThreadPoolExecutor(1, "findalike-writing") as thread:
-        thread.submit(write).result()
-
-
 def _failures(contents: Contents, store: Store) -> None:
     wanted = {failure.uri: failure for failure in contents.failures()}
     known = {failure.uri: failure for failure in store.failures()}
@@ -108,12 +107,13 @@ def _failures(contents: Contents, store: Store) -> None:
         store.write(Batch(failures=lacking[start : start + _CHUNK]))
 
 
-def _sidecars(contents: Contents, store: Store) -> None:
-    names = contents.sidecars.names()
-    for name in store.sidecars.names():
+def copy_sidecars(source: Sidecars, target: Sidecars) -> None:
+    """Bring sidecars in step with others."""
+    names = source.names()
+    for name in target.names():
         if name not in names:
-            store.sidecars.remove(name)
+            target.remove(name)
     for name in names:
-        content = contents.sidecars.read(name)
-        if content is not None and content != store.sidecars.read(name):
-            store.sidecars.write(name, content)
+        content = source.read(name)
+        if content is not None and content != target.read(name):
+            target.write(name, content)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from findalike import addresses, settings
 from findalike.errors import LibraryError, LibraryLocked, Unsupported, UsageError
@@ -17,8 +18,11 @@ from findalike.library import IN_MEMORY, Library, Mode, store_at
 from findalike.store import copying
 from findalike.store.base import Store
 from findalike.store.copying import Copying
-from findalike.transfer import fill, proof
+from findalike.transfer import export as export_
+from findalike.transfer import fill, manifest, proof
 from findalike.transfer.contents import Contents, StoreContents
+from findalike.transfer.export import Exporter
+from findalike.transfer.exported import Exported, guarded
 from findalike.transfer.fill import Filled
 from findalike.transfer.proof import Part, Proof
 
@@ -28,7 +32,7 @@ Place = str | os.PathLike[str] | Library
 """The path or address of a library, or one that is open."""
 
 Watch = Callable[[str, int, int], None]
-"""Told what is being done (`copying`, `optimizing`, `proving`), and how many of how many pictures are done."""
+"""Told what is being done (`copying`, `optimizing`, `proving`), and how many of how many pictures are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,81 @@ def copy(
                 filled, parts = _filled(contents, store, to, mark, wait, watch)
             answers = proof.answers(origin, store, queries) if queries else ()
     return _copied(from_, to, filled, Proof(parts, answers), began)
+
+
+def export(
+    source: Place,
+    folder: str | os.PathLike[str],
+    check: bool = False,
+    wait: float = 0,
+    watch: Watch = lambda phase, done, total: None,
+) -> Copied:
+    """Write all of a library into a new folder as Parquet files, and prove that they hold the same.
+
+    A run that was stopped goes on after the last whole part. With `check` nothing is written, only proved.
+    Raises LibraryMissing, LibraryMismatch and LibraryError for a folder that holds something else.
+    """
+    began = time.monotonic()
+    place = _folder(folder)
+    with _opened(source, "r") as (store, from_), guarded(place):
+        copying.check(store.sidecars, from_)
+        with _still(store, wait):
+            contents = StoreContents(store)
+            if check:
+                filled, parts = Filled(), _compared(contents, _exported(place), watch)
+            else:
+                filled, parts = _written(store, from_, place, watch)
+    return _copied(from_, str(place), filled, Proof(parts), began)
+
+
+def import_(
+    folder: str | os.PathLike[str],
+    target: Place,
+    check: bool = False,
+    wait: float = 0,
+    watch: Watch = lambda phase, done, total: None,
+) -> Copied:
+    """Fill a new library from an export, and prove that both hold the same: as `copy`.
+
+    Before anything is written every file is held against the manifest. Raises LibraryError naming what is
+    missing or damaged, LibraryMismatch for an export of a later format or one that is not whole.
+    """
+    began = time.monotonic()
+    place = _folder(folder)
+    contents = _exported(place)
+    with _opened(target, "r" if check else "a") as (store, to):
+        if check:
+            filled, parts = Filled(), _compared(contents, StoreContents(store), watch)
+        else:
+            command = f"findalike import {shlex.quote(str(place))} --library {shlex.quote(to)}"
+            filled, parts = _filled(contents, store, to, _mark(str(place), command), wait, watch)
+    return _copied(str(place), to, filled, Proof(parts), began)
+
+
+def _written(store: Store, from_: str, place: Path, watch: Watch) -> tuple[Filled, tuple[Part, ...]]:
+    """Write an export, compare, and finish it when it is whole."""
+    contents, total = StoreContents(store), store.count()
+    begun = export_.begin(place, from_, export_.layout_of(store))
+    exporter = Exporter(place, begun, lambda done: watch("copying", done, total))
+    written = exporter.write(contents)
+    parts = _compared(contents, written, watch)
+    if all(part.equal for part in parts):
+        exporter.finish({part.name: part.target for part in parts})
+    return exporter.filled, parts
+
+
+def _exported(place: Path) -> Exported:
+    """A whole export, every file as it was written."""
+    found = manifest.read(place)
+    manifest.check(place, found.files)
+    return Exported(place, found)
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    given = os.path.expanduser(os.fspath(path))  # noqa: PTH111  (Path's raises for a user it lacks)
+    if not given or addresses.scheme(given):
+        raise UsageError(f"an export is a folder of this machine, but the path is {os.fspath(path)!r}")
+    return Path(given).absolute()
 
 
 def _filled(

@@ -81,7 +81,9 @@ def compared(source: Contents, target: Contents, step: Step = lambda _: None) ->
     first = tally(source, step)
     read = source.count()
     second = tally(target, lambda done: step(read + done))
-    return tuple(Part(kind, first.get(kind, NOTHING), second.get(kind, NOTHING)) for kind in first | second)
+    return tuple(
+        Part(kind, first.get(kind, NOTHING), second.get(kind, NOTHING)) for kind in {**first, **second}
+    )
 
 
 def answers(source: Store, target: Store, queries: int = QUERIES) -> tuple[Answers, ...]:
