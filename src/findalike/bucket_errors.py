@@ -79,6 +79,23 @@ def translated(error: Exception, what: str, uri: str, endpoint: str, patience: f
     )
 
 
+def advice_for(text: str) -> str:
+    """What to do about an error of LanceDB at a bucket, by its text; empty for any other."""
+    text = text.lower()
+    if "s3" not in text and "http" not in text:
+        return ""
+    signs = {
+        ("accessdenied", "403 forbidden", "status: 403"): "these keys may not do this; give them the "
+        "permissions s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject",
+        ("nosuchbucket",): "there is no such bucket; to see what is there: aws s3 ls",
+        ("invalidaccesskeyid", "signaturedoesnotmatch", "expiredtoken"): f"the server does not accept these "
+        f"keys; set {_KEYS}",
+        ("error sending request", "timed out", "timeout", "connection refused", "503", "slowdown"): "the "
+        "server does not answer; what was done is kept: run the command again when it does",
+    }
+    return next((advice for many, advice in signs.items() if any(sign in text for sign in many)), "")
+
+
 def _of_the_answer(code: str, status: int, what: str, endpoint: str) -> str:
     if code in _STRANGE_KEYS:
         return f"the server {endpoint} does not accept these keys; set {_KEYS}"

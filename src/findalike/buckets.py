@@ -52,6 +52,7 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
 AT_ONCE = 32
 """Requests under way at a time, where many are asked for together."""
 
+_LASTING = ("env", "shared-credentials-file", "config-file")  # where keys are found that stay as they are
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 
 
@@ -114,10 +115,11 @@ class Server:
         self.endpoint = str(self._client.meta.endpoint_url)
         self.region = str(self._client.meta.region_name or "")
 
-    def listing(self, prefix: Place, after: str = "") -> Iterator[Listed]:
-        """The objects whose keys begin with that of `prefix`, by key, page by page."""
+    def listing(self, prefix: Place, deep: bool = True) -> Iterator[Listed]:
+        """The objects whose keys begin with that of `prefix`, by key, page by page; without `deep` only those
+        with no further `/` in the rest of their keys."""
         asked: dict[str, Any] = {"Bucket": prefix.bucket, "Prefix": prefix.key}
-        asked |= {"StartAfter": after} if after else {}
+        asked |= {} if deep else {"Delimiter": "/"}
         while True:
             page = self._ask("list", prefix, lambda: self._client.list_objects_v2(**asked))
             for each in page.get("Contents", ()):
@@ -177,11 +179,33 @@ class Server:
         asked = {"Bucket": place.bucket, "Key": place.key}
         self._ask("delete", place, lambda: self._client.delete_object(**asked))
 
-    def region_of(self, bucket: str) -> str:
+    def options(self, place: Place) -> dict[str, str]:
+        """What LanceDB needs to reach a bucket by the same way and with the same keys. Keys that are handed
+        out anew every hour are not among them: LanceDB finds those as AWS's own tools do."""
+        found = {"region": self.region or "us-east-1"}
+        if ".amazonaws.com" in self.endpoint:
+            found["region"] = self._region_of(place)
+        else:
+            found |= {"endpoint": self.endpoint, "allow_http": str(self.endpoint.startswith("http:")).lower()}
+        if self._connection.anon:
+            return {**found, "skip_signature": "true"}
+        return {**found, **self._begin(self._keys()).result()}
+
+    def _region_of(self, place: Place) -> str:
         """Where a bucket lies, as far as the server says."""
-        place = Place(bucket)
-        answer = self._ask("list", place, lambda: self._client.head_bucket(Bucket=bucket))
+        try:
+            answer = self._ask("list", place, lambda: self._client.head_bucket(Bucket=place.bucket))
+        except BucketError:
+            return self.region
         return str(answer.get("BucketRegion") or self.region)
+
+    async def _keys(self) -> dict[str, str]:
+        found = await self._connection.session.get_credentials()
+        if found is None or found.method not in _LASTING:
+            return {}
+        keys = await found.get_frozen_credentials()
+        named = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key}
+        return {**named, **({"session_token": keys.token} if keys.token else {})}
 
     async def _look(self, place: Place) -> Listed | None:
         asked = {"Bucket": place.bucket, "Key": place.key}

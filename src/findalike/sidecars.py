@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from findalike.files import replace_file
@@ -85,7 +85,7 @@ class FolderSidecars:
 
     def names(self) -> Sequence[str]:
         files = itertools.chain.from_iterable((self.folder / part).glob("*") for part in PARTS)
-        there = (f for f in files if f.suffix in _ENDINGS and not f.name.startswith(".") and f.is_file())
+        there = (f for f in files if is_sidecar(f.name) and f.is_file())
         return sorted({f.relative_to(self.folder).as_posix() for f in there} - OWN)
 
     def stamp(self, name: str) -> object:
@@ -94,6 +94,12 @@ class FolderSidecars:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether a file of this name, among those of a library, is one of its sidecars."""
+    last = PurePosixPath(name)
+    return last.suffix in _ENDINGS and not last.name.startswith(".")
 
 
 class MemorySidecars:

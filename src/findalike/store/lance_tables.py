@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from findalike.bucket_errors import BucketError, advice_for
 from findalike.errors import FindalikeError, LibraryError
 from findalike.store.lance_filter import ids_sql
 
@@ -35,10 +36,14 @@ def guarded(library: object) -> Iterator[None]:
         yield
     except FindalikeError:
         raise
+    except BucketError as error:
+        raise LibraryError(str(error)) from error
     except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
         text = str(error)
         if any(sign in text.lower() for sign in _FULL):
             advice = "the drive is full: free some space and run the command again; what was done is kept"
+        elif advised := advice_for(text):
+            advice = advised
         elif any(sign in text.lower() for sign in _DENIED):
             advice = "it may not be read or written: give this user the permission, or name another --library"
         else:
