@@ -67,7 +67,6 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    SHARED.mkdir(exist_ok=True)
     return SHARED
 
 

@@ -7,6 +7,7 @@ listens on every interface of the machine, as it cannot be told otherwise, and i
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import itertools
 import json
@@ -172,6 +173,7 @@ def unpacked(shared: Path) -> Path:
     packed = sorted(Path(found.origin).parent.glob("data/bin/*.lzma")) if found and found.origin else []
     if not packed:
         pytest.skip("a Milvus server comes with pip install milvus, on Linux with x86-64 and on macOS")
+    shared.mkdir(exist_ok=True)
     folder = shared / "milvus-programs"
     with filelock.FileLock(shared / "milvus-programs.lock"), ThreadPoolExecutor(2) as threads:
         if not folder.exists():
@@ -207,6 +209,20 @@ def end_shared(shared: Path) -> None:
     if note.exists():
         os.kill(json.loads(note.read_text("utf-8"))["pid"], signal.SIGKILL)
         note.unlink()
+
+
+def emptied(place: str, library: str, kept: str) -> None:
+    """Take all that a library holds away, but leave its collections, of its spaces that of `kept`."""
+    pymilvus = pytest.importorskip("pymilvus", reason="pip install 'findalike[milvus]'")
+    tables = importlib.import_module("findalike.store.milvus_tables")
+    prefix = f"{tables.prefix(library)}_"
+    stay = {prefix + name for name in (tables.ASSETS, tables.THINGS, tables.rows_name(kept))}
+    with closing(pymilvus.MilvusClient(f"http://{place}")) as client:
+        for name in (name for name in client.list_collections() if name.startswith(prefix)):
+            if name in stay:
+                client.delete(name, filter='id != ""')
+            else:
+                client.drop_collection(name)
 
 
 @pytest.fixture(scope="session")
