@@ -11,7 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +35,7 @@ class Settings:
     or `5s`, `scene` or `key`; never more than `frames_per_minute`.
     `face_side`: pixels of the longer side of the smallest face that is taken, of a picture whose shorter side
     has 640. `face_sureness`: per cent of probability that it is one, at least.
+    `milvus_token`: USER:PASSWORD, or the token, for libraries on a Milvus server; never shown.
     """
 
     library: Path | str
@@ -50,6 +51,7 @@ class Settings:
     frames_per_minute: int = 120
     face_side: int = 20
     face_sureness: int = 90
+    milvus_token: str = field(default="", repr=False)
 
     def thread_count(self) -> int:
         """Threads to run: `threads`, or one for each core that this process may use."""

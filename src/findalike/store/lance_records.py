@@ -134,7 +134,7 @@ def assets_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
         "sha256": [asset.sha256 for asset in assets],
         "tags": [list(asset.tags) for asset in assets],
         "document": [full_text.document(asset) for asset in assets],
-        "asset": [_asset_to_text(asset) for asset in assets],
+        "asset": [asset_to_text(asset) for asset in assets],
     }
     return _table({**own, **_filterable(assets, kinds_of(schema))}, schema)
 
@@ -180,7 +180,7 @@ def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     """The asset ids and the columns that a rows table repeats."""
     names = [n for n in schema.names if n not in ROW_COLUMNS or n == "asset_id"]
     data = {"asset_id": [a.id for a in assets], **_filterable(assets, kinds_of(schema))}
-    data["asset"] = [_asset_to_text(asset) for asset in assets]
+    data["asset"] = [asset_to_text(asset) for asset in assets]
     return _table(data, pa.schema([schema.field(n) for n in names]))
 
 
@@ -189,11 +189,11 @@ def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.S
     data: dict[str, Any] = {
         "row_id": [row.id for row in rows],
         "asset_id": [row.asset_id for row in rows],
-        "origin": [_origin_to_text(row.origin) for row in rows],
+        "origin": [origin_to_text(row.origin) for row in rows],
         "vector": packing.packed([row.vector for row in rows], schema.field("vector").type),
     }
     assets = [owners.get(row.asset_id) for row in rows]
-    data["asset"] = [_asset_to_text(asset) if asset else None for asset in assets]
+    data["asset"] = [asset_to_text(asset) if asset else None for asset in assets]
     return _table({**data, **_filterable(assets, kinds_of(schema))}, schema)
 
 
@@ -216,7 +216,7 @@ def failures_to_arrow(failures: Iterable[Failure]) -> pa.Table:
 def to_assets(table: pa.Table | pa.RecordBatch, kinds: Mapping[str, Kind]) -> Iterator[Asset]:
     """The assets of a table with `asset_columns`; `kinds` are those of all metadata columns."""
     if "asset" in table.schema.names:
-        yield from (_asset(text, kinds) for text in table.column("asset").to_pylist())
+        yield from (to_asset(text, kinds) for text in table.column("asset").to_pylist())
         return
     stored = [(name, storage_name(name, kind)) for name, kind in kinds.items()]
     for record in table.to_pylist():
@@ -238,7 +238,7 @@ def to_rows(table: pa.Table) -> list[Row]:
     vectors = vectors_of(table)
     texts = (table.column(name).to_pylist() for name in ("row_id", "asset_id", "origin"))
     return [
-        Row(row_id, _origin(asset_id, origin), vector)
+        Row(row_id, to_origin(asset_id, origin), vector)
         for row_id, asset_id, origin, vector in zip(*texts, vectors, strict=True)
     ]
 
@@ -246,7 +246,7 @@ def to_rows(table: pa.Table) -> list[Row]:
 def to_matched_assets(table: pa.Table, kinds: Mapping[str, Kind]) -> list[Asset]:
     """The assets of found rows; `kinds` are those of all metadata columns."""
     texts = zip(table.column("asset_id").to_pylist(), table.column("asset").to_pylist(), strict=True)
-    return [_asset(text, kinds, asset_id) for asset_id, text in texts]
+    return [to_asset(text, kinds, asset_id) for asset_id, text in texts]
 
 
 def to_failures(table: pa.Table) -> list[Failure]:
@@ -259,23 +259,23 @@ def vectors_of(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
     return packing.unpacked(table.column("vector"))
 
 
-def _origin_to_text(origin: Origin) -> str:
+def origin_to_text(origin: Origin) -> str:
     values = [origin.part, origin.box, origin.time, origin.label]
     return json.dumps(values if origin.end is None else [*values, origin.end], ensure_ascii=False)
 
 
-def _origin(asset_id: str, text: str) -> Origin:
+def to_origin(asset_id: str, text: str) -> Origin:
     part, box, time, label, *later = json.loads(text)
     left, top, right, bottom = map(float, box)
     return Origin(asset_id, part, (left, top, right, bottom), time, label, later[0] if later else None)
 
 
-def _asset_to_text(asset: Asset) -> str:
+def asset_to_text(asset: Asset) -> str:
     facts = [asset.uri, asset.size, asset.modified.isoformat(), asset.media, asset.sha256]
     return json.dumps([*facts, dict(asset.metadata), asset.tags, asset.id], ensure_ascii=False, default=str)
 
 
-def _asset(text: str, kinds: Mapping[str, Kind], asset_id: str = "") -> Asset:
+def to_asset(text: str, kinds: Mapping[str, Kind], asset_id: str = "") -> Asset:
     """An earlier findalike wrote no id in the text, and before that no tags."""
     uri, size, modified, media, sha256, metadata, *later = json.loads(text)
     tags: list[str] = later[0] if later else []

@@ -38,7 +38,7 @@ def unpacked(column: pa.ChunkedArray) -> Vectors:
     """The vectors of a column, of shape (rows, dim), as float32."""
     kind = column.type
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind):
-        read = _bits if pa.types.is_fixed_size_binary(kind) else _sparse
+        read = bits if pa.types.is_fixed_size_binary(kind) else sparse
         rows = [read(value) for value in column.to_pylist()]
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -58,12 +58,14 @@ def _dim(value: bytes) -> int:
     return int(np.frombuffer(value, _COUNT, 1)[0])
 
 
-def _bits(value: bytes) -> Vector:
-    bits = np.unpackbits(np.frombuffer(value, np.uint8, offset=_COUNT.itemsize), count=_dim(value))
-    return bits.astype(np.float32)
+def bits(value: bytes) -> Vector:
+    """The vector of packed bits."""
+    found = np.unpackbits(np.frombuffer(value, np.uint8, offset=_COUNT.itemsize), count=_dim(value))
+    return found.astype(np.float32)
 
 
-def _sparse(value: bytes) -> Vector:
+def sparse(value: bytes) -> Vector:
+    """The vector of packed numbers that are not zero."""
     vector = np.zeros(_dim(value), np.float32)
     count = (len(value) - _COUNT.itemsize) // (_PLACE.itemsize + _WEIGHT.itemsize)
     places = np.frombuffer(value, _PLACE, count, _COUNT.itemsize)
