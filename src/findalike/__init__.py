@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from findalike.library import Library, open
     from findalike.query import Query, Term
     from findalike.search import Hits
+    from findalike.transfer import Copied, copy, export, import_
     from findalike.types import Asset, Card, Failure, Hit, Origin
 
 __all__ = [
     "Asset",
     "Card",
+    "Copied",
     "Failure",
     "FindalikeError",
     "Hit",
@@ -26,12 +28,16 @@ __all__ = [
     "Query",
     "Term",
     "__version__",
+    "copy",
+    "export",
+    "import_",
     "open",
 ]
 
 _HOMES = {
     "Asset": "types",
     "Card": "types",
+    "Copied": "transfer",
     "Failure": "types",
     "FindalikeError": "errors",
     "Hit": "types",
@@ -40,6 +46,9 @@ _HOMES = {
     "Origin": "types",
     "Query": "query",
     "Term": "query",
+    "copy": "transfer",
+    "export": "transfer",
+    "import_": "transfer",
     "open": "library",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import logging
 import os
 import signal
@@ -33,6 +34,9 @@ COMMANDS = {
     "info": ("manage", "Show what a library holds."),
     "doctor": ("manage", "Check a library, and repair it on request."),
     "remove": ("manage", "Forget pictures; their files are never touched."),
+    "copy": ("transfer", "Copy a library to another place, and prove that both hold the same."),
+    "export": ("transfer", "Write a library as Parquet files, which other programs read too."),
+    "import": ("transfer", "Fill a new library from an export."),
     "optimize": ("manage", "Compact a library and build the index that its size calls for."),
     "encoders": ("manage", "List the encoders that are installed."),
     "eval": ("evaluate", "Judge how well pictures are found, where it is known which are alike."),
@@ -69,7 +73,8 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _ = COMMANDS[name]
-        command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), name.replace("-", "_"))
+        attribute = name.replace("-", "_") + "_" * keyword.iskeyword(name)
+        command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), attribute)
         return command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:

@@ -81,7 +81,7 @@ def copy(
 
 
 def export(
-    source: Place,
+    source: Place | None,
     folder: str | os.PathLike[str],
     check: bool = False,
     wait: float = 0,
@@ -107,7 +107,7 @@ def export(
 
 def import_(
     folder: str | os.PathLike[str],
-    target: Place,
+    target: Place | None,
     check: bool = False,
     wait: float = 0,
     watch: Watch = lambda phase, done, total: None,
@@ -198,8 +198,9 @@ def _copied(source: str, target: str, filled: Filled, proof: Proof, began: float
 
 
 @contextmanager
-def _opened(place: Place, mode: Mode) -> Iterator[tuple[Store, str]]:
-    """The store at a place, and where that is for people to read. What was open stays open."""
+def _opened(place: Place | None, mode: Mode) -> Iterator[tuple[Store, str]]:
+    """The store at a place, without one that of the settings, and where that is for people to read. What was
+    open stays open."""
     if isinstance(place, Library):
         yield place.store, place.path
         return
