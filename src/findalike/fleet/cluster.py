@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import ray
 
 from findalike.errors import FleetError
@@ -17,8 +19,8 @@ from findalike.fleet.quiet import hushed
 from findalike.fleet.stream import Pool, Stream
 from findalike.fleet.worker import Facts
 
-CONNECTING = 5.0
-"""Seconds for an address to answer at all."""
+CONNECTING = 10.0
+"""Seconds for an address to answer at all, and again to answer as Ray does."""
 
 ROOM = 1
 """Logical CPUs that no worker gets: with none left over, what else the job starts would wait for ever."""
@@ -61,16 +63,33 @@ class _Far:
 
 
 def reachable(asked: Asked) -> None:
-    """Raises FleetError when nothing answers at the address."""
+    """Raises FleetError when nothing answers at the address, or what is no Ray: Ray itself would try for
+    minutes."""
     if not asked.host:
         return
     try:
         socket.create_connection((asked.host, asked.port), CONNECTING).close()
     except OSError as error:
         raise FleetError(
-            f"no Ray cluster answers at {asked.address} ({error.strerror or error}): look with ray status on "
-            "its head; its address is ray://HOST:10001 from outside, HOST:6379 or auto on one of its machines"
+            f"no Ray cluster answers at {asked.address} ({error.strerror or error}): {_WHERE}"
         ) from error
+    if os.environ.get("RAY_USE_TLS", "0") in ("0", "false"):
+        _speaks(asked)
+
+
+def _speaks(asked: Asked) -> None:
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    with grpc.insecure_channel(f"{host}:{asked.port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECTING)
+        except grpc.FutureTimeoutError as error:
+            raise FleetError(f"what answers at {asked.address} is no Ray cluster: {_WHERE}") from error
+
+
+_WHERE = (
+    "look with ray status on its head; its address is ray://HOST:10001 from outside, HOST:6379 or auto on "
+    "one of its machines"
+)
 
 
 @contextmanager

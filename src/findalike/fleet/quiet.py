@@ -18,6 +18,7 @@ SAID = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what workers print would get between the lines of --json
+    "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "20",  # a head that is busy needs more than its 5
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
