@@ -143,6 +143,9 @@ def _count(asked: Asked, threads: int) -> int:
 
 
 def _said(error: Exception) -> str:
-    """What Ray says, without the rest of its page of advice."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) if lines else type(error).__name__
+    """What Ray says, without its traces and the rest of its page of advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = lines[-1] if any(line.startswith("Traceback") for line in lines) else " ".join(lines[:3])
+    if "timeout" in said.lower() or "authentication" in said.lower():
+        said += "; its head may be busy, or ask for a token: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+    return said

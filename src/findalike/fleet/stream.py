@@ -25,7 +25,7 @@ from findalike.fleet.worker import ANSWER, SHARD, Encoding, Facts
 WAITING = 4
 """Blocks of answers that wait to be taken: more stay with Ray, which then hands out less."""
 
-STOPPING = 10.0
+STOPPING = 3.0
 """Seconds that the job gets to end when it is stopped."""
 
 

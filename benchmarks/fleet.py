@@ -1,0 +1,137 @@
+"""How fast a fleet fills a library, beside the threads of one process on the same cores.
+
+    python benchmarks/fleet.py [--pictures 2400] [--workers 2] [--rounds 3] [--json FILE]
+
+JPEGs of 500×375, made from photographs that come inside scikit-image, are indexed into new libraries, by
+turns:
+
+    threads    findalike index --threads N
+    fleet      findalike index --workers N, on a Ray that was started before
+
+so that what else the machine does falls on each. A rate counts from the first result to the end, with all
+that is written; when the first shard of a fleet is back, the other workers are taken to have done as much.
+What it takes until then (Ray itself, and the pool of workers of each run) is told apart. The
+peak of a worker is the resident memory of its process, and what of it no other process shares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+import findalike
+from findalike import plugins
+from findalike.fleet.address import Asked
+from findalike.ingest import Progress
+from ingest import written
+
+WORKER = "ray::MapWorker"
+
+
+@dataclass
+class Clock:
+    """When the first and the last result of a run came, and how many were there then."""
+
+    began: float = field(default_factory=time.perf_counter)
+    first: tuple[float, int] = (0.0, 0)
+    last: tuple[float, int] = (0.0, 0)
+
+    def __call__(self, tick: Progress) -> None:
+        if tick.phase == "encoding" and tick.done > self.last[1]:
+            self.last = time.perf_counter(), tick.done
+            self.first = self.first if self.first[1] else self.last
+
+    @property
+    def start_up(self) -> float:
+        return self.first[0] - self.began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pictures", type=int, default=2400)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        written(Path(folder) / "pictures", arguments.pictures, (500, 375))
+        found = measured(Path(folder), arguments.workers, arguments.rounds)
+    show(found, arguments.pictures, arguments.workers)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def measured(folder: Path, workers: int, rounds: int) -> dict[str, list[float]]:
+    plugins.on_use("findalike.fleet.quiet")
+    cluster = plugins.on_use("findalike.fleet.cluster", "findalike[ray]")
+    found: dict[str, list[float]] = {"ray": [], "threads": [], "fleet": [], "pool": [], "rss": [], "own": []}
+    began = time.perf_counter()
+    with cluster.joined(Asked("", workers), 1):
+        found["ray"].append(time.perf_counter() - began)
+        for turn in range(rounds):
+            for way, chosen in (("threads", None), ("fleet", workers)):
+                with findalike.open(folder / f"{way}{turn}", threads=1 if chosen else workers) as library:
+                    clock, peak = Clock(), Peak()
+                    with peak:
+                        library.add(folder / "pictures", workers=chosen, watch=clock)
+                    seconds = time.perf_counter() - clock.first[0]
+                found[way].append((clock.last[1] - workers * clock.first[1]) / seconds)
+                if chosen:
+                    found["pool"].append(clock.start_up)
+                    found["rss"].append(peak.rss)
+                    found["own"].append(peak.own)
+    return found
+
+
+class Peak:
+    """The most memory that a worker has while it is looked at, in MB: resident, and its own alone."""
+
+    def __init__(self) -> None:
+        self.rss = self.own = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.5):
+            for process in psutil.Process(os.getpid()).children(recursive=True):
+                try:
+                    if process.name().startswith(WORKER[:15]):
+                        memory = process.memory_full_info()
+                        self.rss = max(self.rss, memory.rss / 1e6)
+                        self.own = max(self.own, memory.uss / 1e6)
+                except psutil.Error:
+                    continue
+
+
+def show(found: dict[str, list[float]], pictures: int, workers: int) -> None:
+    ratios = [fleet / threads for fleet, threads in zip(found["fleet"], found["threads"], strict=True)]
+    print(f"{pictures:,} pictures, {workers} workers beside {workers} threads, {len(ratios)} rounds by turns")
+    for way in ("threads", "fleet"):
+        print(f"  {way:8} {statistics.median(found[way]):7.1f} pictures/s")
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"  a fleet reaches {statistics.median(ratios):.2f} of the threads (target .9): {each}")
+    pool = statistics.median(found["pool"])
+    print(f"  until then: Ray {found['ray'][0]:.1f} s, the workers of a run {pool:.1f} s")
+    print(f"  peak of a worker: {max(found['rss']):.0f} MB resident, {max(found['own']):.0f} MB its own")
+
+
+if __name__ == "__main__":
+    main()
