@@ -62,6 +62,7 @@ def is_transient(error: Exception) -> bool:
 def translated(error: Exception, what: str, uri: str, endpoint: str, patience: float) -> BucketError:
     """The error of a request that was to `list`, `read`, `write` or `delete` at a uri."""
     code, status = _code(error)
+    uri = uri.removesuffix("/")
     if code in _REFUSED or (code == "NoSuchKey" and what == "write"):
         return Refused(uri, "was changed by someone else meanwhile")
     if code == "NoSuchBucket":

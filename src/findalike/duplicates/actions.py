@@ -21,6 +21,7 @@ from findalike import sources
 from findalike import uri as uris
 from findalike.duplicates import log as logs
 from findalike.duplicates.group import Group, Member
+from findalike.duplicates.keeper import is_member
 from findalike.duplicates.log import Action, Log, Step, settle
 from findalike.errors import ReadError, UsageError
 from findalike.sources.base import modified
@@ -122,8 +123,8 @@ def _impossible(keeper: Asset, member: Member, action: Action) -> str:
         return member.note
     if action == "link" and member.kind != "bytes":
         return "is a near copy with other bytes, which a link would replace"
-    if action == "link" and uris.split(keeper.uri)[1]:
-        return "the file to keep lies in an archive, and cannot be linked to"
+    if action == "link" and is_member(keeper):
+        return "the file to keep is no file of its own on this machine, and cannot be linked to"
     return ""
 
 
@@ -133,12 +134,12 @@ def _one(
     asset = member.asset
     source, kept = Path(uris.to_path(asset.uri)), Path(uris.to_path(keeper.uri))
     status = _checked(asset, source, "it")
-    if not uris.split(keeper.uri)[1]:
+    if not is_member(keeper):
         _checked(keeper, kept, "the file to keep")
         if source.samefile(kept):
             raise Refused("is another name of the file to keep")
     elif not _holds(keeper):
-        raise Refused("the file to keep is no longer in its archive")
+        raise Refused("the file to keep is no longer where it was, or is another one now")
     goal = _goal(folder, log, source, status, action, target, kept)
     step = Step(action, str(source), str(goal), str(kept), asset.size, asset.sha256, status.st_mtime_ns,
                 stat.S_IMODE(status.st_mode), asset.id)  # fmt: skip
@@ -166,7 +167,7 @@ def _checked(asset: Asset, path: Path, what: str) -> os.stat_result:
 
 
 def _holds(keeper: Asset) -> bool:
-    """Whether a member of an archive still has the bytes that are known."""
+    """Whether what is no file of its own still has the bytes that are known."""
     try:
         with sources.open_asset(keeper.uri) as file:
             return hashlib.sha256(file.read()).hexdigest() == keeper.sha256

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from findalike import addresses
 from findalike import uri as uris
 from findalike.duplicates.denials import Denials
 from findalike.duplicates.group import Group, Kind, Member, Pair
@@ -168,7 +169,8 @@ def _member(
     """A member, with what comes free when it goes. `kept` is the keeper's file, `files` are those that are
     counted already."""
     if is_member(asset):
-        return Member(asset, kind, score, said, 0, "in an archive")
+        note = "not a file of this machine" if addresses.scheme(asset.uri) else "in an archive"
+        return Member(asset, kind, score, said, 0, note)
     if kind == "alike":
         return Member(asset, kind, score, said, 0, "")
     if os.path.islink(uris.to_path(asset.uri)):  # noqa: PTH114

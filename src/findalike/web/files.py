@@ -17,9 +17,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from findalike import decode, sources
+from findalike import addresses, decode, sources
 from findalike import uri as uris
-from findalike.errors import ReadError
+from findalike.errors import FindalikeError, ReadError
 from findalike.types import Asset
 from findalike.web.problems import ProblemError
 from findalike.web.responses import Id, problems, service_of
@@ -130,11 +130,11 @@ async def get_content(
         "Content-Security-Policy": SANDBOX,
         "Content-Disposition": _disposition("attachment" if download else "inline", asset),
     }
-    file, status = await service.read(request, original, asset)
+    file, written = await service.read(request, original, asset)
     try:
         size = file.seek(0, os.SEEK_END)
-        headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{version(asset)}"'
-        headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
+        headers["ETag"] = f'"{written:x}-{size:x}-{version(asset)}"'
+        headers["Last-Modified"] = formatdate(written / 1e9, usegmt=True)
         if matches(request.headers.get("if-none-match"), headers["ETag"]):
             file.close()
             return Response(status_code=304, headers=headers)
@@ -162,6 +162,8 @@ async def reveal_asset(request: Request, asset_id: Id) -> Response:
     if service.reveal is None:
         raise ProblemError("unavailable", "this server has no file manager to show files in")
     asset = await service.read(request, service.asset, asset_id)
+    if addresses.scheme(asset.uri):
+        raise ProblemError("unavailable", f"{asset.uri} is no file of the server's machine")
     path = uris.to_path(asset.uri)
     await service.read(request, _status, path)
     await service.read(request, service.reveal, Path(path))
@@ -178,26 +180,38 @@ def _status(path: str) -> os.stat_result:
     return status
 
 
-def original(asset: Asset) -> tuple[BinaryIO, os.stat_result]:
-    """The file of an asset, open at its start, and what is known of it. Raises ProblemError where it is gone,
-    cannot be read, or holds no picture or film any more: whatever came in its place is nobody's business."""
-    path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
-    status = _status(path)
+def original(asset: Asset) -> tuple[BinaryIO, int]:
+    """The file of an asset, open at its start, and when it was written, in nanoseconds since 1970. Raises
+    ProblemError where it is gone, cannot be read, or holds no picture or film any more: whatever came in its
+    place is nobody's business."""
     try:
-        file = sources.open_asset(asset.uri)
-        if inside:
-            with file:
-                file = io.BytesIO(file.read())
-        else:
-            status = os.fstat(file.fileno())
+        file, written = _elsewhere(asset) if addresses.scheme(asset.uri) else _here(asset)
         head = file.read(decode.HEAD_BYTES)
-    except (ReadError, OSError) as error:
+    except (FindalikeError, OSError) as error:
         raise ProblemError("file-missing", f"the file cannot be read: {error}") from None
     if not (decode.sniff(head) or decode.sniff_film(head)):
         file.close()
         raise ProblemError("file-missing", "there is no picture or film any more where the library knows one")
     file.seek(0)
-    return file, status
+    return file, written
+
+
+def _here(asset: Asset) -> tuple[BinaryIO, int]:
+    path, inside = uris.to_path(asset.uri), uris.split(asset.uri)[1]
+    status = _status(path)
+    file = sources.open_asset(asset.uri)
+    if not inside:
+        return file, os.fstat(file.fileno()).st_mtime_ns
+    with file:
+        return io.BytesIO(file.read()), status.st_mtime_ns
+
+
+def _elsewhere(asset: Asset) -> tuple[BinaryIO, int]:
+    """What is no file of this machine. When it was written is asked for before it is opened, so that a
+    browser never keeps an older content under a newer time."""
+    listed = next(iter(sources.discover(asset.uri)))
+    written = listed.modified or asset.modified
+    return sources.open_asset(asset.uri), int(written.timestamp() * 1_000_000) * 1_000
 
 
 def _pieces(file: BinaryIO, first: int, last: int) -> Iterator[bytes]:
