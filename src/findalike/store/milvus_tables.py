@@ -8,6 +8,7 @@ digits, whatever text an id holds. Each write is an upsert by key: written again
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,8 @@ _TEXTS: Mapping[str, Mapping[str, int]] = {
     },
 }
 _NUMBERS: Mapping[str, Sequence[str]] = {ASSETS: (), THINGS: ("part", "parts"), "rows": ("mark",)}
+_ORDERED: Mapping[str, object] = {"iterator": "True", "reduce_stop_for_best": "True"}
+"""What milvus-lite must be told to answer by key; a server does so by itself."""
 _NO_VECTOR = 2  # numbers of the vector that a collection must have, even where there is none
 
 
@@ -183,18 +186,25 @@ class Table:
                 yield from self.scan(asked, names, seen)
 
     def scan(
-        self, condition: str, names: Sequence[str], seen: Mapping[str, object] | None = None, page: int = 0
+        self, condition: str, names: Sequence[str], seen: Mapping[str, object] | None = None
     ) -> Iterator[Record]:
         """The records that pass a condition by key, in bounded memory."""
         wanted = list(dict.fromkeys(["id", *names]))
-        limit, last = page or (VECTORS if "v" in names else PAGE), ""
+        limit, last = VECTORS if "v" in names else PAGE, ""
+        options = {"limit": limit, **(_ORDERED if self.connection.place.is_file else {})}
         while True:
             after = f'id > "{last}"'
-            found = self._query(both(after, condition), wanted, {"limit": limit}, seen)
+            found = self._query(both(after, condition), wanted, options, seen)
             if not found:  # a page that is not full tells nothing: a server may stop at the end of a segment
                 return
+            keys = [last, *(each["id"] for each in found)]
+            if any(first >= second for first, second in itertools.pairwise(keys)):
+                raise LibraryError(
+                    f"{self.connection.place.shown}: this version of Milvus does not answer in the order of "
+                    "keys, so that records would be lost: use a later one"
+                )
             yield from found
-            last = found[-1]["id"]
+            last = keys[-1]
 
     def put(
         self,
