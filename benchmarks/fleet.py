@@ -11,7 +11,8 @@ turns:
 so that what else the machine does falls on each. A rate counts from the first result to the end, with all
 that is written; when the first shard of a fleet is back, the other workers are taken to have done as much.
 What it takes until then (Ray itself, and the pool of workers of each run) is told apart. The
-peak of a worker is the resident memory of its process, and what of it no other process shares.
+peak of a worker is the resident memory of its process, and what of it no other process shares. Last, what the
+driver can do by itself: the same pictures with workers that take no time, because their answers are there.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pyarrow as pa
 
 import findalike
-from findalike import plugins
+from findalike import fleet, plugins
 from findalike.fleet.address import Asked
+from findalike.fleet.rounds import rounds
 from findalike.ingest import Progress
 from ingest import written
 
@@ -67,19 +72,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         written(Path(folder) / "pictures", arguments.pictures, (500, 375))
         found = measured(Path(folder), arguments.workers, arguments.rounds)
+        found |= driven(Path(folder))
     show(found, arguments.pictures, arguments.workers)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
-def measured(folder: Path, workers: int, rounds: int) -> dict[str, list[float]]:
+def measured(folder: Path, workers: int, turns: int) -> dict[str, list[float]]:
     plugins.on_use("findalike.fleet.quiet")
     cluster = plugins.on_use("findalike.fleet.cluster", "findalike[ray]")
-    found: dict[str, list[float]] = {"ray": [], "threads": [], "fleet": [], "pool": [], "rss": [], "own": []}
+    kinds = ("ray", "threads", "fleet", "pool", "rss", "own")
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
     began = time.perf_counter()
     with cluster.joined(Asked("", workers), 1):
         found["ray"].append(time.perf_counter() - began)
-        for turn in range(rounds):
+        for turn in range(turns):
             for way, chosen in (("threads", None), ("fleet", workers)):
                 with findalike.open(folder / f"{way}{turn}", threads=1 if chosen else workers) as library:
                     clock, peak = Clock(), Peak()
@@ -92,6 +99,53 @@ def measured(folder: Path, workers: int, rounds: int) -> dict[str, list[float]]:
                     found["rss"].append(peak.rss)
                     found["own"].append(peak.own)
     return found
+
+
+class Replay:
+    """A cluster whose workers take no time: it looks into the files once, and then gives those answers."""
+
+    workers = threads = 1
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+
+    def stream(self, facts: Any) -> Replay:
+        if not self.answers:
+            self._encoding = plugins.on_use("findalike.fleet.worker").Encoding(facts)
+        return self
+
+    def pool(self, first: bool) -> None:
+        return None
+
+    def begin(self, shards: Sequence[bytes], pool: None) -> None:
+        if not self.answers:
+            tables = (pa.table({"shard": pa.array([shard], pa.large_binary())}) for shard in shards)
+            self.answers = [self._encoding(table)["answer"][0].as_py() for table in tables]
+        self._waiting = list(self.answers)
+
+    def take(self, seconds: float) -> tuple[list[bytes], bool]:
+        return ([self._waiting.pop(0)], True) if self._waiting else ([], False)
+
+    def stop(self) -> None:
+        self._waiting = []
+
+
+def driven(folder: Path) -> dict[str, list[float]]:
+    """Pictures a second that the driver can settle and write, were the workers without end; bytes of what
+    comes back for each."""
+    replay, seconds, pictures = Replay(), 0.0, 0
+    original = fleet.run
+    fleet.run = lambda asked, sidecars, finders=(): lambda load: rounds(load, replay, sidecars, finders)
+    try:
+        for turn in range(2):  # the first to encode, the second to be measured
+            with findalike.open(folder / f"driven{turn}", batch_rows=10_000) as library:
+                clock = Clock()
+                pictures = library.add(folder / "pictures", workers=1, watch=clock).added
+                seconds = time.perf_counter() - clock.first[0]
+    finally:
+        fleet.run = original
+    size = sum(map(len, replay.answers))
+    return {"driver": [(pictures - clock.first[1]) / seconds], "answer": [size / pictures]}
 
 
 class Peak:
@@ -130,6 +184,10 @@ def show(found: dict[str, list[float]], pictures: int, workers: int) -> None:
     print(f"  a fleet reaches {statistics.median(ratios):.2f} of the threads (target .9): {each}")
     pool = statistics.median(found["pool"])
     print(f"  until then: Ray {found['ray'][0]:.1f} s, the workers of a run {pool:.1f} s")
+    print(
+        f"  the driver alone settles and writes {found['driver'][0]:,.0f} pictures/s; "
+        f"{found['answer'][0] / 1000:.1f} kB come back for each"
+    )
     print(f"  peak of a worker: {max(found['rss']):.0f} MB resident, {max(found['own']):.0f} MB its own")
 
 
