@@ -70,7 +70,7 @@ class StoreContents:
     def batches(self, but: Container[str] = ()) -> Iterator[Batch]:
         reader = Reader(self._store)
         assets = (asset for asset in self._store.assets() if asset.id not in but)
-        most = MOST // 10  # until it is known how much an asset has
+        most = max(1, MOST // 10)  # until it is known how much an asset has
         while several := _some(assets, most):
             batch = reader.read(several)
             yield batch

@@ -214,13 +214,13 @@ def _opened(place: Place | None, mode: Mode) -> Iterator[tuple[Store, str]]:
 @contextmanager
 def _still(store: Store, wait: float) -> Iterator[None]:
     """Keep others from writing into what is read. Where that cannot be, as on a drive that is only for
-    reading, the proof tells what changed meanwhile. Raises LibraryLocked."""
+    reading or on a server, the proof tells what changed meanwhile. Raises LibraryLocked."""
     with ExitStack() as held:
         try:
             held.enter_context(store.locked(wait))
         except LibraryLocked:
             raise
-        except (LibraryError, Unsupported) as error:
+        except (LibraryError, Unsupported, UsageError) as error:
             _log.info("%s; it is read without a lock", error)
         yield
 

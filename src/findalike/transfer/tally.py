@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from findalike.errors import LibraryError
 from findalike.store.base import Batch, card_to_json
 from findalike.transfer.contents import Contents, ahead
 from findalike.types import Asset, Card, Evidence, Failure, Row, Value
@@ -38,7 +39,8 @@ Tally = Mapping[str, Count]
 
 
 def tally(contents: Contents, tick: Tick = lambda _: None) -> Tally:
-    """Read all of a library and count it."""
+    """Read all of a library and count it. Raises LibraryError when there are not as many assets as it says
+    itself: somebody writes into it."""
     cards, banks = contents.cards(), contents.banks()
     sums = {kind: _Sum() for kind in kinds(cards, banks)}
     sums["cards"].add(_print(str(n), _card(card)) for n, card in enumerate(cards.values()))
@@ -49,6 +51,10 @@ def tally(contents: Contents, tick: Tick = lambda _: None) -> Tally:
             sums[kind].one(number)
         done += len(batch.assets)
         tick(done)
+    if done != (count := contents.count()):
+        raise LibraryError(
+            f"{done:,} pictures were read of {count:,}: another program writes there now; try again later"
+        )
     sums["failures"].add(_print(_failure(failure)) for failure in contents.failures())
     names = contents.sidecars.names()
     sums["sidecars"].add(_print(name, contents.sidecars.read(name) or b"") for name in names)
