@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import SHARED
 from findalike.errors import LibraryMismatch, QueryError, Unsupported, UsageError
 from findalike.query import And, Compare, Filter, In, IsNull, Like, Not, Or, parse_filter
+from findalike.settings import load as load_settings
 from findalike.store import lance_index, lance_snapshot
 from findalike.store.base import Batch, Store
 from findalike.store.lance import LanceStore
 from findalike.store.memory import MemoryStore
 from findalike.store.mirror import Mirrorable, mirrored
 from findalike.types import Asset, Bank, Card, Concept, Failure, Metadata, Origin, Row, Vector
+from milvus_server import emptied, shared_server
 
 
 class Eager(LanceStore):
@@ -40,13 +45,42 @@ def mirror_over(store: Mirrorable) -> Store:
     return mirrored(store)
 
 
+def milvus_at(path: Path) -> Store:
+    """A library for each use, which is taken again and again: making one takes the server seconds."""
+    place = shared_server(SHARED)
+    name = f"contract-{os.getpid()}-{path.name.partition('_')[0].rstrip('0123456789')}"
+    emptied(place, name, kept=SPACE)
+    return elsewhere(f"milvus://{place}/{name}?patience=20")
+
+
+def elsewhere(address: str) -> Store:
+    milvus = pytest.importorskip(
+        "findalike.store.milvus", reason="needs pip install 'findalike[milvus-lite]'"
+    )
+    made: Store = milvus.MilvusStore(address, "a")
+    return made
+
+
+def on_s3(_: Path) -> Store:
+    s3_server = pytest.importorskip("s3_server")
+    os.environ |= s3_server.environment(s3_server.port())
+    opened = importlib.import_module("findalike.store.lance_bucket").opened
+    made: Store = opened(f"s3://{s3_server.new_bucket()}/library", "a", load_settings())
+    return made
+
+
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(),
     "lance": lambda path: LanceStore(path / "library", mode="a"),
     "lance, optimized": lambda path: Eager(path / "library", mode="a"),
+    "lance on s3": on_s3,
     "mirror over memory": lambda _: mirror_over(MemoryStore()),
     "mirror over lance": lambda path: mirror_over(LanceStore(path / "library", mode="a")),
+    "milvus": milvus_at,
+    "milvus-lite": lambda path: elsewhere(f"milvus://{path}/library.db"),
 }
+NEAR = [name for name in STORES if name != "lance on s3"]
+"""Without the store that differs from another in where its bytes lie alone."""
 DIM = 16
 CARD = Card(name="cnn", revision="1", dim=DIM, preprocessing={"size": (224, 224)}, calibration=((0.0, 0.0),))
 SPACE = CARD.space
@@ -711,7 +745,7 @@ def trees() -> st.SearchStrategy[Filter]:
     )
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=NEAR)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """120 assets of random metadata with many nulls, two rows each."""
     made = STORES[request.param](tmp_path_factory.mktemp("filled"))
@@ -779,10 +813,19 @@ def test_each_node_answers_as_a_plain_loop(filled: Store, tree: Filter) -> None:
     assert_filters(filled, tree)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(tree=trees())
-def test_random_filters_answer_as_a_plain_loop(filled: Store, tree: Filter) -> None:
-    assert_filters(filled, tree)
+def examples(store: Store, most: int) -> settings:
+    """So many, and fewer of a store that each answer has to come from over a network."""
+    far = type(store).__module__.startswith("findalike.store.milvus")
+    return settings(max_examples=most // 5 if far else most, deadline=None, derandomize=True)
+
+
+def test_random_filters_answer_as_a_plain_loop(filled: Store) -> None:
+    @examples(filled, 150)
+    @given(tree=trees())
+    def ask(tree: Filter) -> None:
+        assert_filters(filled, tree)
+
+    ask()
 
 
 def test_a_filter_names_columns_that_are_there(filled: Store) -> None:
@@ -1001,7 +1044,7 @@ TAGS: dict[int, tuple[str, ...]] = {
 }
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=NEAR)
 def kennel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Seven assets with tags, written in three ways."""
     made = STORES[request.param](tmp_path_factory.mktemp("kennel"))
@@ -1091,20 +1134,24 @@ TAG_LEAVES: st.SearchStrategy[Filter] = (
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(
-    tree=st.recursive(
-        TAG_LEAVES,
-        lambda parts: (
-            st.builds(Not, parts)
-            | st.builds(And, st.lists(parts, min_size=1, max_size=3).map(tuple))
-            | st.builds(Or, st.lists(parts, min_size=1, max_size=3).map(tuple))
-        ),
-        max_leaves=4,
-    )
+TAG_TREES = st.recursive(
+    TAG_LEAVES,
+    lambda parts: (
+        st.builds(Not, parts)
+        | st.builds(And, st.lists(parts, min_size=1, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(parts, min_size=1, max_size=3).map(tuple))
+    ),
+    max_leaves=4,
 )
-def test_random_filters_on_tags(kennel: Store, tree: Filter) -> None:
-    assert_tag_filter(kennel, tree)
+
+
+def test_random_filters_on_tags(kennel: Store) -> None:
+    @examples(kennel, 100)
+    @given(tree=TAG_TREES)
+    def ask(tree: Filter) -> None:
+        assert_tag_filter(kennel, tree)
+
+    ask()
 
 
 @pytest.mark.parametrize("text", ["tag < 'dog'", "tag between 'a' and 'b'", "tag = 5"])
@@ -1267,7 +1314,7 @@ TEXTS_OF: list[tuple[str, Metadata, tuple[str, ...]]] = [
 ]
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=NEAR)
 def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     made = STORES[request.param](tmp_path_factory.mktemp("texts"))
     assets = [replace(asset(i, metadata, uri), tags=tags) for i, (uri, metadata, tags) in enumerate(TEXTS_OF)]
@@ -1410,16 +1457,19 @@ def test_an_empty_store_has_no_words_or_facets(store: Store) -> None:
 WORD = st.sampled_from(["red", "car", "lion", "sunset", "ferrari", "house", "mouse", "blue"])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(
-    words=st.lists(WORD | st.sampled_from(['"red ferrari"', "sunsets", "houze", "'"]), max_size=5).map(
-        " ".join
-    )
-)
-def test_random_searches_find_what_memory_finds(texts: Store, words: str) -> None:
+SEARCHES = st.lists(WORD | st.sampled_from(['"red ferrari"', "sunsets", "houze", "'"]), max_size=5)
+
+
+def test_random_searches_find_what_memory_finds(texts: Store) -> None:
     oracle = MemoryStore()
     oracle.write(Batch(list(texts.assets())))
-    assert set(numbers_found(texts, words)) == set(numbers_found(oracle, words))
+
+    @examples(texts, 60)
+    @given(words=SEARCHES.map(" ".join))
+    def ask(words: str) -> None:
+        assert set(numbers_found(texts, words)) == set(numbers_found(oracle, words))
+
+    ask()
 
 
 # --- facets
@@ -1589,6 +1639,8 @@ def test_attachments_are_removed_by_asset_and_name(store: Store) -> None:
 
 def test_nothing_is_left_of_what_was_removed(store: Store, tmp_path: Path) -> None:
     """On the drive neither, where it was before."""
+    if lacking := store.lacks.get("purge"):
+        pytest.skip(lacking)
     several = [replace(asset(n), tags=("zorbling", "kept") if n == 3 else ("kept",)) for n in range(40)]
     store.write(batch(several))
     crops = {a.id: {"face": bytes(vectors(1, seed=n).tobytes() * 9)} for n, a in enumerate(several)}
