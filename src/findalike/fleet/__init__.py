@@ -28,7 +28,9 @@ def checked(workers: int | str) -> Asked:
     """What `workers` asks for: so many processes of this machine, or the address of a Ray cluster. Raises
     UsageError for what is neither, FleetError where nothing answers, ExtraMissing."""
     found = asked(workers)
-    plugins.on_use("findalike.fleet.quiet")
+    quiet = plugins.on_use("findalike.fleet.quiet")
+    if not found.address:
+        quiet.lock()
     plugins.on_use("ray", REQUIREMENT)
     plugins.on_use("findalike.fleet.cluster", REQUIREMENT).reachable(found)
     return found

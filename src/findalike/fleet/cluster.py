@@ -114,6 +114,7 @@ def _connect(asked: Asked, threads: int) -> None:
     here = {
         "num_cpus": asked.workers * threads + ROOM,
         "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
         "object_store_memory": STORE,
     }
     try:

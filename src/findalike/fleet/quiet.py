@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,3 +42,10 @@ def hushed() -> Iterator[None]:
             aside.seek(0)
             for line in aside.read().decode("utf-8", "replace").splitlines():
                 log.debug(line)
+
+
+def lock() -> None:
+    """Let nobody else into a Ray that this process starts: whoever reaches one may run what they like. Ray
+    reads this when it is imported, so it cannot be locked later."""
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
