@@ -69,9 +69,7 @@ def main() -> None:
     print(f"one picture of {arguments.library}:")
     for name in ("file", "vectors", "thumbnail", "rest", "stored"):
         print(f"  {name:10} {getattr(sizes, name):10,.0f} bytes")
-    print(
-        f"{arguments.rate:g} pictures per core-second; {arguments.driver_rate:,.0f}/s written by one driver"
-    )
+    print(f"{arguments.rate:g} pictures per core-second; {arguments.driver_rate:,.0f}/s of one driver")
     needs = [need(count, sizes, arguments) for count in arguments.pictures]
     print(table(needs))
     print(costs(needs, arguments))

@@ -10,8 +10,9 @@ turns:
 
 so that what else the machine does falls on each. A rate counts from the first result to the end, with all
 that is written; when the first shard of a fleet is back, the other workers are taken to have done as much.
-What it takes until then (Ray itself, and the pool of workers of each run) is told apart. The
-peak of a worker is the resident memory of its process, and what of it no other process shares. Last, what the
+Seconds of processors count all that ran for it, here and in all processes below, and hang less on what else
+the machine does. What it takes until then (Ray itself, and the pool of workers of each run) is told apart. A
+worker's peak is the resident memory of its process, and what of it no other process shares. Last, what the
 driver can do by itself: the same pictures with workers that take no time, because their answers are there.
 """
 
@@ -24,10 +25,10 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import pyarrow as pa
@@ -46,6 +47,7 @@ WORKER = "ray::MapWorker"
 class Clock:
     """When the first and the last result of a run came, and how many were there then."""
 
+    mark: Callable[[], None] = lambda: None
     began: float = field(default_factory=time.perf_counter)
     first: tuple[float, int] = (0.0, 0)
     last: tuple[float, int] = (0.0, 0)
@@ -53,7 +55,9 @@ class Clock:
     def __call__(self, tick: Progress) -> None:
         if tick.phase == "encoding" and tick.done > self.last[1]:
             self.last = time.perf_counter(), tick.done
-            self.first = self.first if self.first[1] else self.last
+            if not self.first[1]:
+                self.first = self.last
+                self.mark()
 
     @property
     def start_up(self) -> float:
@@ -81,7 +85,7 @@ def main() -> None:
 def measured(folder: Path, workers: int, turns: int) -> dict[str, list[float]]:
     plugins.on_use("findalike.fleet.quiet")
     cluster = plugins.on_use("findalike.fleet.cluster", "findalike[ray]")
-    kinds = ("ray", "threads", "fleet", "pool", "rss", "own")
+    kinds = ("ray", "threads", "fleet", "threads by cpu", "fleet by cpu", "pool", "rss", "own")
     found: dict[str, list[float]] = {kind: [] for kind in kinds}
     began = time.perf_counter()
     with cluster.joined(Asked("", workers), 1):
@@ -89,15 +93,17 @@ def measured(folder: Path, workers: int, turns: int) -> dict[str, list[float]]:
         for turn in range(turns):
             for way, chosen in (("threads", None), ("fleet", workers)):
                 with findalike.open(folder / f"{way}{turn}", threads=1 if chosen else workers) as library:
-                    clock, peak = Clock(), Peak()
-                    with peak:
+                    with Watched() as watched:
+                        clock = Clock(watched.mark)
                         library.add(folder / "pictures", workers=chosen, watch=clock)
                     seconds = time.perf_counter() - clock.first[0]
-                found[way].append((clock.last[1] - workers * clock.first[1]) / seconds)
+                counted = clock.last[1] - workers * clock.first[1]
+                found[way].append(counted / seconds)
+                found[f"{way} by cpu"].append(counted / watched.cpu)
                 if chosen:
                     found["pool"].append(clock.start_up)
-                    found["rss"].append(peak.rss)
-                    found["own"].append(peak.own)
+                    found["rss"].append(watched.rss)
+                    found["own"].append(watched.own)
     return found
 
 
@@ -148,40 +154,63 @@ def driven(folder: Path) -> dict[str, list[float]]:
     return {"driver": [(pictures - clock.first[1]) / seconds], "answer": [size / pictures]}
 
 
-class Peak:
-    """The most memory that a worker has while it is looked at, in MB: resident, and its own alone."""
+class Watched:
+    """What this process and all below it use: processor time, and the most memory of a worker in MB, resident
+    and its own alone."""
 
     def __init__(self) -> None:
-        self.rss = self.own = 0.0
+        self.rss = self.own = self._before = 0.0
+        self._cpu: dict[int, float] = {}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 
+    def mark(self) -> None:
+        """Count processor time from here on."""
+        self._look()
+        self._before = sum(self._cpu.values())
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processors since the mark."""
+        return sum(self._cpu.values()) - self._before
+
+    def _run(self) -> None:
+        while not self._over.wait(0.25):
+            self._look()
+
     def _look(self) -> None:
-        while not self._over.wait(0.5):
-            for process in psutil.Process(os.getpid()).children(recursive=True):
-                try:
-                    if process.name().startswith(WORKER[:15]):
-                        memory = process.memory_full_info()
-                        self.rss = max(self.rss, memory.rss / 1e6)
-                        self.own = max(self.own, memory.uss / 1e6)
-                except psutil.Error:
-                    continue
+        me = psutil.Process(os.getpid())
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+                self._cpu[process.pid] = times.user + times.system
+                if process.name().startswith(WORKER[:15]):
+                    memory = process.memory_full_info()
+                    self.rss = max(self.rss, memory.rss / 1e6)
+                    self.own = max(self.own, memory.uss / 1e6)
+            except psutil.Error:
+                continue
 
 
 def show(found: dict[str, list[float]], pictures: int, workers: int) -> None:
-    ratios = [fleet / threads for fleet, threads in zip(found["fleet"], found["threads"], strict=True)]
-    print(f"{pictures:,} pictures, {workers} workers beside {workers} threads, {len(ratios)} rounds by turns")
+    turns = len(found["fleet"])
+    print(f"{pictures:,} pictures, {workers} workers beside {workers} threads, {turns} rounds by turns")
     for way in ("threads", "fleet"):
-        print(f"  {way:8} {statistics.median(found[way]):7.1f} pictures/s")
-    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"  a fleet reaches {statistics.median(ratios):.2f} of the threads (target .9): {each}")
+        rate, by_cpu = (statistics.median(found[kind]) for kind in (way, f"{way} by cpu"))
+        print(f"  {way:8} {rate:7.1f} pictures/s, {by_cpu:6.1f} for a second of a processor")
+    for kind, said in (("", "of the clock"), (" by cpu", "of processors")):
+        pairs = zip(found[f"fleet{kind}"], found[f"threads{kind}"], strict=True)
+        ratios = [fleet / threads for fleet, threads in pairs]
+        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"  by seconds {said} a fleet reaches {statistics.median(ratios):.2f} (target .9): {each}")
     pool = statistics.median(found["pool"])
     print(f"  until then: Ray {found['ray'][0]:.1f} s, the workers of a run {pool:.1f} s")
     print(
