@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-pytest.register_assert_rewrite("web", "browser", "access", "portraits", "milvus_server")
+pytest.register_assert_rewrite("web", "browser", "access", "portraits", "milvus_server", "s3_server")
 
 _HOME = Path(tempfile.mkdtemp(prefix="findalike-tests-"))
 _given = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("FINDALIKE_")}

@@ -102,12 +102,12 @@ def _of_the_answer(code: str, status: int, what: str, endpoint: str) -> str:
         return f"the server {endpoint} does not accept these keys; set {_KEYS}"
     if code in ("ExpiredToken", "TokenRefreshRequired"):
         return f"the keys have expired; sign in again, or set {_KEYS}"
+    if code == "RequestTimeTooSkewed":
+        return "this machine's clock is wrong; set it"
     if code in ("AccessDenied", "AllAccessDisabled", "AccountProblem") or status in (401, 403):
         return f"these keys may not {what} it; give them the permission {_PERMISSIONS[what]}, or set {_KEYS}"
     if code in _ELSEWHERE:
         return "the bucket lies in another region; set AWS_REGION to it"
-    if code == "RequestTimeTooSkewed":
-        return "this machine's clock is wrong; set it"
     if code in ("NotImplemented", "501"):
         return f"the server {endpoint} does not know how to do this"
     return ""
