@@ -96,6 +96,12 @@ def ways_of_large_tables() -> Iterator[None]:
         yield
 
 
+not_mirrored = pytest.mark.parametrize(
+    "store", [name for name in STORES if not name.startswith("mirror")], indirect=True
+)
+"""For what never asks for the nearest: all else a mirror hands to its store."""
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made = STORES[request.param](tmp_path)
@@ -151,6 +157,7 @@ def assert_nearest(store: Store, query: Vector, k: int, ids: set[str], where: Fi
 # --- attachments
 
 
+@not_mirrored
 def test_attachments_come_back_by_name_and_go_with_their_asset(store: Store) -> None:
     store.write(batch([asset(1), asset(2)]))
     assert store.attachments("asset00001") == {}
@@ -172,6 +179,7 @@ def test_attachments_come_back_by_name_and_go_with_their_asset(store: Store) -> 
     assert list(store.check()) == []
 
 
+@not_mirrored
 def test_attachments_of_many_assets_come_in_one_go(store: Store) -> None:
     assert store.attachments_of(["asset00001"]) == {}
     several = {a.id: {"track": a.id.encode(), "face-1": b""} for a in map(asset, range(5))}
@@ -181,6 +189,7 @@ def test_attachments_of_many_assets_come_in_one_go(store: Store) -> None:
     assert store.attachments_of([]) == {}
 
 
+@not_mirrored
 def test_of_an_asset_whose_content_is_new_nothing_earlier_stays(store: Store) -> None:
     other = replace(CARD, name="faces")
     store.add_card(other)
@@ -202,6 +211,7 @@ def test_of_an_asset_whose_content_is_new_nothing_earlier_stays(store: Store) ->
     assert store.rows(SPACE, [first.id])[0].vector == pytest.approx(vectors(1, 3)[0])
 
 
+@not_mirrored
 def test_attachments_of_assets_that_never_came_are_mended(store: Store) -> None:
     store.write(batch([asset(1)]))
     store.write(Batch(attachments={"gone": {"track": b"x"}, "asset00001": {"track": b"y"}}))
@@ -214,6 +224,7 @@ def test_attachments_of_assets_that_never_came_are_mended(store: Store) -> None:
 # --- sidecars, and what a store lacks
 
 
+@not_mirrored
 def test_sidecars_are_there_whole_or_not_at_all(store: Store) -> None:
     files = store.sidecars
     assert files.read("people.json") is None
@@ -243,6 +254,7 @@ def test_sidecars_are_there_whole_or_not_at_all(store: Store) -> None:
     assert files.where("people.json").endswith("people.json")
 
 
+@not_mirrored
 def test_what_a_store_lacks_it_refuses_in_a_sentence(store: Store) -> None:
     calls: dict[str, Callable[[], object]] = {
         "purge": lambda: store.purge(),
@@ -255,6 +267,7 @@ def test_what_a_store_lacks_it_refuses_in_a_sentence(store: Store) -> None:
             calls[name]()
 
 
+@not_mirrored
 def test_one_writer_holds_a_store(store: Store) -> None:
     with store.locked(0):
         store.write(batch([asset(1)]))
@@ -285,6 +298,7 @@ def test_an_empty_store_answers_everything(store: Store) -> None:
     assert store.count() == 0
 
 
+@not_mirrored
 def test_what_was_written_comes_back(store: Store) -> None:
     assets = [asset(i) for i in range(25)]
     written = batch(assets)
@@ -372,6 +386,7 @@ def test_update_changes_facts_and_metadata_and_leaves_vectors(store: Store) -> N
     assert store.thumbnails([moved.id])
 
 
+@not_mirrored
 def test_update_keeps_media_and_hash(store: Store) -> None:
     store.write(batch([asset(1)]))
     store.update([replace(asset(1), media="", sha256="")])
@@ -397,6 +412,7 @@ def test_remove_takes_rows_and_thumbnails_along(store: Store) -> None:
     assert list(store.check()) == []
 
 
+@not_mirrored
 def test_ids_and_uris_may_hold_any_text(store: Store) -> None:
     odd = [
         replace(asset(i), id=f"{i}{text}", uri=f"/p/{text}/{text}.jpg")
@@ -411,6 +427,7 @@ def test_ids_and_uris_may_hold_any_text(store: Store) -> None:
     assert store.remove([odd[0].id]) == 1
 
 
+@not_mirrored
 def test_failures_are_kept_once_for_each_uri(store: Store) -> None:
     at = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
     first = Failure("/bad's.jpg", "decode", "truncated", 12, at)
@@ -435,6 +452,7 @@ def assert_listing(store: Store, where: Filter | None = None) -> None:
         assert list(found[part]) == expected[part]
 
 
+@not_mirrored
 def test_a_listing_is_ordered_by_uri(store: Store) -> None:
     assert list(store.listing()) == []
     names = ["b", "B", "a b", "a", "ä", "日本", "\uf7e9", "🏔", "it's", "a/b", "A%", "ab", "\U0010ffff", "~"]
@@ -448,6 +466,7 @@ def test_a_listing_is_ordered_by_uri(store: Store) -> None:
         store.listing()[len(names) + 3]
 
 
+@not_mirrored
 def test_a_listing_follows_what_happens_to_assets(store: Store) -> None:
     where = parse_filter("size < 1005")
     store.write(batch([asset(i) for i in range(9)]))
@@ -463,6 +482,7 @@ def test_a_listing_follows_what_happens_to_assets(store: Store) -> None:
     assert_listing(store)
 
 
+@not_mirrored
 def test_a_listing_is_as_it_was_asked_for(store: Store) -> None:
     store.write(batch([asset(1), asset(2)]))
     before = store.listing()
@@ -475,6 +495,7 @@ def test_a_listing_is_as_it_was_asked_for(store: Store) -> None:
 # --- columns
 
 
+@not_mirrored
 def test_columns_grow_and_facts_stand_last(store: Store) -> None:
     assert list(store.columns()) == ["path", "name", "folder", "media", "size", "modified", "tag"]
     store.write(batch([asset(1, {"year": 2001, "empty": None})]))
@@ -512,6 +533,7 @@ def test_an_integer_column_widens_to_number(store: Store) -> None:
     assert store.get(["asset00005"])["asset00005"].metadata == {"n": float(2**70)}
 
 
+@not_mirrored
 def test_an_integer_column_widens_through_update_too(store: Store) -> None:
     store.write(batch([asset(1, {"n": 3})]))
     store.update([asset(1, {"n": 3.5})])
@@ -531,6 +553,7 @@ def test_an_integer_column_widens_through_update_too(store: Store) -> None:
         ("x", "\udc80", ("'c'", "Unicode")),
     ],
 )
+@not_mirrored
 def test_a_value_of_another_kind_is_refused_and_nothing_is_written(
     store: Store, first: Any, second: Any, words: tuple[str, ...]
 ) -> None:
@@ -543,6 +566,7 @@ def test_a_value_of_another_kind_is_refused_and_nothing_is_written(
     assert store.get(["asset00001"])["asset00001"].metadata == {"c": first}
 
 
+@not_mirrored
 def test_nan_and_null_are_no_values(store: Store) -> None:
     numbers: list[dict[str, Any]] = [{"x": math.nan, "y": None}, {"x": math.inf}, {"x": -1.0}]
     store.write(batch([asset(i + 1, metadata) for i, metadata in enumerate(numbers)]))
@@ -554,6 +578,7 @@ def test_nan_and_null_are_no_values(store: Store) -> None:
     assert store.count(Compare("x", "<", 1e308)) == 1
 
 
+@not_mirrored
 def test_times_are_instants(store: Store) -> None:
     there = datetime(2020, 6, 1, 2, 0, 0, 1, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     store.write(batch([asset(1, {"at": there}), asset(2, {"at": datetime(1901, 1, 1, tzinfo=UTC)})]))
@@ -606,6 +631,7 @@ def test_column_names_are_any_text(store: Store) -> None:
         assert [m.row.asset_id for m in found] == ["asset00001"], name
 
 
+@not_mirrored
 def test_a_metadata_column_shadows_the_fact_of_its_name(store: Store) -> None:
     store.write(batch([asset(1, {"size": "large", "name": 5}), asset(2)]))
     assert store.columns()["size"] == "text"
@@ -928,6 +954,7 @@ def test_rows_whose_asset_is_gone_never_come_back_or_shorten_the_answer(store: S
     assert store.status()[SPACE].rows == 10
 
 
+@not_mirrored
 def test_check_names_assets_without_rows_or_thumbnail(store: Store) -> None:
     store.write(Batch([asset(1), asset(2)], thumbnails={"asset00001": b"x"}))
     kinds = {problem.kind: problem for problem in store.check()}
@@ -966,6 +993,7 @@ def test_the_same_card_again_changes_nothing(store: Store) -> None:
     assert len(store.nearest(SPACE, vectors(1)[0], 2)) == 1
 
 
+@not_mirrored
 def test_calibration_may_be_refined(store: Store) -> None:
     finer = replace(CARD, calibration=((0.0, 0.0), (1.0, 1.0)))
     store.add_card(finer)
@@ -977,6 +1005,7 @@ def test_calibration_may_be_refined(store: Store) -> None:
     [{"dim": 8}, {"metric": "l2"}, {"preprocessing": {}}, {"pooling": "gem"}, {"sha256": "ff"}],
     ids=lambda change: next(iter(change)),
 )
+@not_mirrored
 def test_another_card_of_the_same_space_is_refused(store: Store, change: dict[str, Any]) -> None:
     with pytest.raises(LibraryMismatch, match=next(iter(change))):
         store.add_card(replace(CARD, **change))
@@ -1015,6 +1044,7 @@ def test_optimize_changes_no_answer(store: Store) -> None:
     assert_nearest(store, vectors(1)[0], 15, left - {"asset00039"}, parse_filter("n < 39"))
 
 
+@not_mirrored
 def test_a_sample_is_vectors_of_the_space(store: Store) -> None:
     assert store.sample(SPACE, 10).shape == (0, DIM)
     written = batch([asset(i) for i in range(40)])
@@ -1170,6 +1200,7 @@ def test_tags_come_back_wherever_assets_do(kennel: Store) -> None:
     assert one.tags == TAGS[4]
 
 
+@not_mirrored
 def test_update_keeps_tags_and_write_replaces_them(store: Store) -> None:
     first = replace(asset(1), tags=("dog", "DOG", "cat"))
     store.write(batch([first]))
@@ -1183,6 +1214,7 @@ def test_update_keeps_tags_and_write_replaces_them(store: Store) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "two\nlines", "\udc80", 5])
+@not_mirrored
 def test_a_tag_is_text_of_one_line(store: Store, bad: Any) -> None:
     store.write(batch([asset(1)]))
     with pytest.raises(UsageError, match="img2"):
@@ -1193,6 +1225,7 @@ def test_a_tag_is_text_of_one_line(store: Store, bad: Any) -> None:
     assert store.count() == 1
 
 
+@not_mirrored
 def test_a_metadata_column_named_tag_shadows_tags(store: Store) -> None:
     store.write(batch([replace(asset(1, {"tag": "price"}), tags=("dog",)), asset(2)]))
     assert store.columns()["tag"] == "text"
@@ -1219,6 +1252,7 @@ def table_of(store: Store, bank: str = BANK.name) -> dict[str, dict[int, float]]
     }
 
 
+@not_mirrored
 def test_banks_are_kept_in_order_and_replaced_by_another_revision(store: Store) -> None:
     assert dict(store.banks()) == {}
     other = Bank("colours", "7", (Concept("red"),))
@@ -1244,6 +1278,7 @@ def test_banks_are_kept_in_order_and_replaced_by_another_revision(store: Store) 
     assert list(store.check()) == []
 
 
+@not_mirrored
 def test_evidence_comes_back_and_is_free_to_ask_for_again(store: Store) -> None:
     store.add_bank(BANK)
     assert table_of(store) == {}
@@ -1267,6 +1302,7 @@ def test_evidence_comes_back_and_is_free_to_ask_for_again(store: Store) -> None:
     assert list(store.check()) == []
 
 
+@not_mirrored
 def test_evidence_without_an_asset_never_counts_and_is_mended(store: Store) -> None:
     store.add_bank(BANK)
     store.write(replace(batch([asset(1)]), evidence={BANK.name: {"asset00001": {0: 0.5}}}))
@@ -1289,6 +1325,7 @@ def test_evidence_without_an_asset_never_counts_and_is_mended(store: Store) -> N
         ("things", {0: math.nan}, UsageError, "above 0"),
     ],
 )
+@not_mirrored
 def test_evidence_that_does_not_fit_is_refused(
     store: Store, bank: str, weights: dict[int, float], error: type[Exception], words: str
 ) -> None:
@@ -1314,7 +1351,7 @@ TEXTS_OF: list[tuple[str, Metadata, tuple[str, ...]]] = [
 ]
 
 
-@pytest.fixture(scope="module", params=NEAR)
+@pytest.fixture(scope="module", params=[name for name in NEAR if not name.startswith("mirror")])
 def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     made = STORES[request.param](tmp_path_factory.mktemp("texts"))
     assets = [replace(asset(i, metadata, uri), tags=tags) for i, (uri, metadata, tags) in enumerate(TEXTS_OF)]
@@ -1415,6 +1452,7 @@ def test_words_within_a_filter(texts: Store) -> None:
         texts.full_text("dog", 3, Compare("colour", "=", "red"))
 
 
+@not_mirrored
 def test_k_cuts_and_ties_stand_by_id(store: Store) -> None:
     assets = [asset(i, uri=f"/p/{name}/same.jpg") for i, name in enumerate(["a"] * 60)]
     for start in (30, 0):
@@ -1433,6 +1471,7 @@ def test_long_searches_end(texts: Store) -> None:
         assert time.monotonic() - began < 5
 
 
+@not_mirrored
 def test_texts_follow_what_happens_to_assets(store: Store) -> None:
     store.write(batch([asset(1, {"caption": "a lion"}), asset(2, {"caption": "a lion"})]))
     assert numbers_found(store, "lion") == [1, 2]
@@ -1448,6 +1487,7 @@ def test_texts_follow_what_happens_to_assets(store: Store) -> None:
     assert numbers_found(store, "lion") == [3]
 
 
+@not_mirrored
 def test_an_empty_store_has_no_words_or_facets(store: Store) -> None:
     assert list(store.full_text("dog", 5)) == []
     assert list(store.facets("tag")) == []
@@ -1603,6 +1643,7 @@ def test_rows_are_removed_by_id_and_their_assets_stay(store: Store) -> None:
         store.remove_rows("nothing@1-float32", ["x"])
 
 
+@not_mirrored
 def test_rows_of_assets_that_never_came_do_not_count(store: Store) -> None:
     store.write(batch([asset(1)]))
     store.write(Batch(rows={SPACE: [row(asset(5), vectors(1)[0])]}))
@@ -1610,6 +1651,7 @@ def test_rows_of_assets_that_never_came_do_not_count(store: Store) -> None:
     assert [r.id for r in store.each_row(SPACE)] == ["asset00001#0"]
 
 
+@not_mirrored
 def test_a_space_is_forgotten_and_may_come_again(store: Store) -> None:
     other = replace(CARD, name="other", dim=4)
     store.add_card(other)
@@ -1626,6 +1668,7 @@ def test_a_space_is_forgotten_and_may_come_again(store: Store) -> None:
     assert store.row_ids(SPACE) == {"asset00001#0"}
 
 
+@not_mirrored
 def test_attachments_are_removed_by_asset_and_name(store: Store) -> None:
     store.write(batch([asset(1), asset(2)]))
     assert list(store.attachment_names()) == []
