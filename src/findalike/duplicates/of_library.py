@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from findalike import addresses
 from findalike import duplicates as repeats
 from findalike import uri as uris
 from findalike.errors import UsageError
@@ -49,13 +50,14 @@ class Cleanup(ABC):
         as good, the one in a folder of `prefer` is kept. Raises UsageError."""
         if level not in repeats.LEVELS:
             raise UsageError(f"level is {level!r}, but it must be {', '.join(repeats.LEVELS)}")
-        folders = [uris.from_path(os.path.expanduser(folder)) for folder in prefer]  # noqa: PTH111
-        named = set(self._named(what)) if what else None
+        named = [os.fspath(folder) for folder in prefer]
+        folders = [f if addresses.scheme(f) else uris.from_path(os.path.expanduser(f)) for f in named]  # noqa: PTH111
+        only = set(self._named(what)) if what else None
         found = repeats.find(
             self.store, level, partial(repeats.keep_first, folders), self.denials(),
             self.settings.thread_count(), watch,
         )  # fmt: skip
-        return found if named is None else replace(found, groups=repeats.only(found.groups, named))
+        return found if only is None else replace(found, groups=repeats.only(found.groups, only))
 
     def reclaim(
         self,

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from findalike import buckets
 from findalike.buckets import BucketError, Fetched, Missing, Place, Refused, Server
@@ -28,6 +29,8 @@ BEAT = 10.0
 LASTS = 45.0
 """Seconds after which a lease that was not written again is nobody's."""
 POLL = 1.0
+
+_BOOT, _NAMESPACE = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
 
 _log = logging.getLogger(__name__)
 _conditional: set[str] = set()  # endpoints that refused what they had to refuse
@@ -73,8 +76,12 @@ class Lease:
             )
 
     def mark(self) -> None:
-        """Leave another object behind, so that readers hear of a write that was not made under a lease."""
-        buckets.server().put(self._place, _free())
+        """Leave another object behind, so that readers hear of a write that was not made under a lease. While
+        someone holds one they look anyway."""
+        found = _fetched(buckets.server(), self._place)
+        if found is None or not _holder(found):
+            with suppress(Refused):
+                buckets.server().put(self._place, _free(), found.etag if found else "")
 
     def _take(self, wait: float) -> None:
         started = time.monotonic()
@@ -162,9 +169,25 @@ def _fetched(server: Server, place: Place) -> Fetched | None:
 def _holder(found: Fetched) -> str:
     """Who holds a lease, for people to read; empty when nobody does, or nobody who is still alive."""
     content = _read(found)
-    if "token" not in content or found.asked - found.modified > timedelta(seconds=LASTS):
+    if "token" not in content or found.asked - found.modified > timedelta(seconds=LASTS) or _is_gone(content):
         return ""
     return f"process {content.get('pid')} on {content.get('host')} since {content.get('since')}"
+
+
+def _is_gone(content: dict[str, object]) -> bool:
+    """Whether it names a process of this very machine, by its run and its numbering of processes, that is
+    there no more: one that was killed need not be waited for."""
+    if not _kernel() or content.get("kernel") != _kernel():
+        return False
+    return not Path(f"/proc/{content.get('pid')}").exists()
+
+
+def _kernel() -> str:
+    """What no other machine or container has; empty where that cannot be told."""
+    try:
+        return f"{Path(_BOOT).read_text('ascii').strip()} {Path(_NAMESPACE).readlink()}"
+    except OSError:
+        return ""
 
 
 def _read(found: Fetched) -> dict[str, object]:
@@ -185,6 +208,7 @@ def _signed(token: str) -> bytes:
         "token": token,
         "pid": os.getpid(),
         "host": socket.gethostname(),
+        "kernel": _kernel(),
         "since": datetime.now(UTC).isoformat(" ", "seconds"),
     }
     return json.dumps(me).encode()
