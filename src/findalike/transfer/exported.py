@@ -72,9 +72,8 @@ class Exported:
     def ids(self) -> set[str]:
         """The ids of all assets."""
         with guarded(self._folder):
-            several = (
-                pq.read_table(self._folder / f.path, columns=["asset_id"]) for f in self._found.of(ASSETS)
-            )
+            paths = [self._folder / file.path for file in self._found.of(ASSETS)]
+            several = [pq.read_table(path, columns=["asset_id"]) for path in paths]
             return {i for table in several for i in table.column(0).to_pylist()}
 
     def _part(self, name: str) -> Iterator[Batch]:
