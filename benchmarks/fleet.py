@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import statistics
 import tempfile
 import threading
@@ -117,7 +118,8 @@ class Replay:
 
     def stream(self, facts: Any) -> Replay:
         if not self.answers:
-            self._encoding = plugins.on_use("findalike.fleet.worker").Encoding(facts)
+            encoding = plugins.on_use("findalike.fleet.worker").Encoding
+            self._encoding = encoding(findalike.__version__, pickle.dumps(facts))
         return self
 
     def pool(self, first: bool) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import findalike
-from findalike import fleet
+from findalike import __version__, fleet
 from findalike.fleet.rounds import rounds
 from findalike.fleet.shards import Shard
 from findalike.fleet.worker import ANSWER, SHARD, Encoding, Facts
@@ -29,13 +29,14 @@ class Here:
     dies: Callable[[Shard], bool] = lambda _: False
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     told: Callable[[Facts], Facts] = lambda facts: facts
+    version: str = __version__
     workers: int = 1
     threads: int = 1
     handed: list[list[str]] = field(default_factory=list)
 
     def stream(self, facts: Facts) -> Here:
         packed = pickle.dumps(self.told(facts))
-        self._made = lambda: Encoding(pickle.loads(packed))
+        self._made = lambda: Encoding(self.version, packed)
         self._worker = self._made()
         return self
 

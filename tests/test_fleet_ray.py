@@ -189,6 +189,7 @@ def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     until = time.monotonic() + 300
     while held(tmp_path / "library") < 100 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.5)
+    assert process.poll() is None, process.communicate()
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all that belong to it
     _, said = process.communicate(timeout=120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 import grpc
 import ray
 
+from findalike import __version__
 from findalike.errors import FleetError
 from findalike.fleet.address import Asked
 from findalike.fleet.quiet import hushed
@@ -39,7 +41,8 @@ class Cluster:
 
     def stream(self, facts: Facts) -> Any:
         """What works through shards with these facts: `begin`, `take` and `stop` of a `Stream`."""
-        return _Far(facts) if self.far else Stream(facts)
+        packed = (__version__, pickle.dumps(facts, protocol=5))
+        return _Far(*packed) if self.far else Stream(*packed)
 
     def pool(self, first: bool) -> Pool:
         return Pool(self.workers, self.threads, first)
@@ -48,8 +51,8 @@ class Cluster:
 class _Far:
     """A stream that runs in the cluster: Ray Client carries no streaming results, which Ray Data needs."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._actor = ray.remote(Stream).options(num_cpus=0).remote(facts)
+    def __init__(self, version: str, packed: bytes) -> None:
+        self._actor = ray.remote(Stream).options(num_cpus=0).remote(version, packed)
 
     def begin(self, shards: Sequence[bytes], pool: Pool) -> None:
         ray.get(self._actor.begin.remote(list(shards), pool))

@@ -7,13 +7,14 @@ files; a file that ends its worker even then is a failure, and the run goes on.
 from __future__ import annotations
 
 import pickle
+import re
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from findalike import __version__, plugins, sources
+from findalike import plugins, sources
 from findalike.encode.learned import FOLDER
 from findalike.errors import FindalikeError, FleetError
 from findalike.fleet.shards import Round, opening, sharded
@@ -31,6 +32,8 @@ WINDOW = 2_000
 """Shards that are handed to one Ray Data job: the list of a very long run is not all with Ray at once."""
 
 LEARNED = f"{FOLDER}/"
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 SECONDS = 1.0
 """How long the driver waits for answers before it looks after what else there is."""
@@ -53,7 +56,6 @@ def facts(load: Workload, sidecars: Sidecars, finders: Sequence[str]) -> Facts:
     """What workers must know of a run."""
     worker = plugins.on_use("findalike.fleet.worker")
     found: Facts = worker.Facts(
-        version=__version__,
         cards=[encoder.card for encoder in load.encoders],
         settings=replace(load.settings, milvus_token=""),  # they open no library
         columns=load.plan.columns,
@@ -196,7 +198,8 @@ def _not_seen(node: str, several: Sequence[Done]) -> Done:
 
 
 def _broken(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = _COLOURS.sub("", str(error))
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
     return (
         f"the Ray cluster gave up: {' '.join(lines[:1] + lines[-1:])}; what was done is kept, and the same "
         "command goes on from there"

@@ -20,7 +20,7 @@ import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
-from findalike.fleet.worker import ANSWER, SHARD, Encoding, Facts
+from findalike.fleet.worker import ANSWER, SHARD, Encoding
 
 WAITING = 4
 """Blocks of answers that wait to be taken: more stay with Ray, which then hands out less."""
@@ -48,8 +48,8 @@ class Stream:
     """The job of one round. It runs in a thread of whoever made it: the driver, or for a driver that is no
     part of the cluster an actor, through which answers are taken then."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
+    def __init__(self, version: str, packed: bytes) -> None:
+        self._facts = version, packed
         self._answers: Queue[list[bytes]] = Queue(WAITING)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,7 +104,7 @@ class Stream:
         return False
 
 
-def _job(tables: Sequence[pa.Table], facts: Facts, pool: Pool) -> Any:
+def _job(tables: Sequence[pa.Table], facts: tuple[str, bytes], pool: Pool) -> Any:
     """The data set of answers. Nothing runs before it is iterated."""
     size = min(pool.workers, len(tables))
     return ray.data.from_arrow(list(tables)).map_batches(
@@ -112,7 +112,7 @@ def _job(tables: Sequence[pa.Table], facts: Facts, pool: Pool) -> Any:
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        fn_constructor_args=(facts,),
+        fn_constructor_args=facts,
         compute=ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=2 if pool.first else 1),
         num_cpus=pool.threads,
         max_restarts=-1,

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 SHARD, ANSWER = "shard", "answer"
 """The columns of what goes to a worker and comes back, pickled."""
 
+_SAME = "install the same on all machines"
+
 _SHOWN = 16
 """Hexadecimal digits of a SHA-256 that go to workers of each lost content."""
 
@@ -48,7 +50,6 @@ class Facts:
     prints of banks by their names, `learned` the files that were learned of the library. `lost` are the
     beginnings of the contents of known files that the run does not list, sorted, shape (n,)."""
 
-    version: str
     cards: Sequence[Card]
     settings: Settings
     columns: Mapping[str, Kind]
@@ -109,14 +110,19 @@ class Elsewhere:
 
 
 class Encoding:
-    """The actor. Encoders are loaded when it is made; what is wrong then, it answers to every shard, because
-    an actor that cannot be made ends the run without a word of why."""
+    """The actor. It is given the version of the driver's findalike and its facts, pickled, since only the
+    same version can read them. Encoders are loaded when it is made; what is wrong then, it answers to every
+    shard, because an actor that cannot be made ends the run without a word of why."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, version: str, packed: bytes) -> None:
         self._node = socket.gethostname()
-        self._threads = max(1, facts.settings.threads)
         self._problem = ""
+        if version != __version__:
+            self._problem = f"findalike {__version__} is installed there, but {version} here: {_SAME}"
+            return
         try:
+            facts: Facts = pickle.loads(packed)
+            self._threads = max(1, facts.settings.threads)
             self._work: Callable[..., list[Done]] = made(facts).work
         except (FindalikeError, OSError) as error:
             self._problem = str(error)
@@ -144,17 +150,12 @@ class Encoding:
 def made(facts: Facts) -> Worker:
     """The worker of a run, as it would be on the driver. Raises FleetError where this machine is not like
     that one, EncoderError, ExtraMissing."""
-    if facts.version != __version__:
-        raise FleetError(f"findalike {__version__} is installed there, but {facts.version} here: {_SAME}")
     settings = replace(facts.settings, cache=settings_.default().cache)
     encoders = _encoders(facts, settings)
     watchers = _watchers(facts.observers)
     finders = [_finder(reference, name, settings) for reference, name in facts.finders.items()]
     plan = Plan({}, {}, watchers, facts.columns)
     return Worker(encoders, settings, plan, Elsewhere(facts.lost), finders)
-
-
-_SAME = "install the same on all machines"
 
 
 def _encoders(facts: Facts, settings: Settings) -> list[Encoder]:
