@@ -14,12 +14,11 @@ from typing import Any
 import grpc
 import ray
 
-from findalike import __version__
 from findalike.errors import FleetError
 from findalike.fleet.address import Asked
 from findalike.fleet.quiet import hushed
 from findalike.fleet.stream import Pool, Stream
-from findalike.fleet.worker import Facts
+from findalike.fleet.worker import VERSION, Facts
 
 CONNECTING = 10.0
 """Seconds for an address to answer at all, and again to answer as Ray does."""
@@ -41,7 +40,7 @@ class Cluster:
 
     def stream(self, facts: Facts) -> Any:
         """What works through shards with these facts: `begin`, `take` and `stop` of a `Stream`."""
-        packed = (__version__, pickle.dumps(facts, protocol=5))
+        packed = (VERSION, pickle.dumps(facts, protocol=5))
         return _Far(*packed) if self.far else Stream(*packed)
 
     def pool(self, first: bool) -> Pool:

@@ -9,13 +9,14 @@ import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from findalike import __version__, regions
+from findalike import regions
 from findalike import settings as settings_
 from findalike.encode import catalog, learned
 from findalike.encode.base import Encoder
@@ -34,6 +35,8 @@ from findalike.types import Bank, Card
 from findalike.words import banks
 
 log = logging.getLogger(__name__)
+
+VERSION = metadata.version("findalike")
 
 SHARD, ANSWER = "shard", "answer"
 """The columns of what goes to a worker and comes back, pickled."""
@@ -117,8 +120,8 @@ class Encoding:
     def __init__(self, version: str, packed: bytes) -> None:
         self._node = socket.gethostname()
         self._problem = ""
-        if version != __version__:
-            self._problem = f"findalike {__version__} is installed there, but {version} here: {_SAME}"
+        if version != VERSION:
+            self._problem = f"findalike {VERSION} is installed there, but {version} here: {_SAME}"
             return
         try:
             facts: Facts = pickle.loads(packed)
