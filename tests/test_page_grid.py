@@ -254,8 +254,9 @@ def test_a_ranking_of_ten_thousand_goes_on(visitor: Visitor, crowd: Served) -> N
 
 
 def test_back_returns_to_where_one_was(page: Page) -> None:
+    until(lambda: len(pictures(page)) > 20 and grid(page).get_attribute("aria-busy") is None, "all pictures")
     page.evaluate("scrollTo({top: 900, behavior: 'instant'})")
-    page.wait_for_timeout(100)
+    until(lambda: page.evaluate("scrollY") == 900, "the place")
     box(page).fill("cat")
     until(lambda: query_of(page) == {"q": ["cat"]} and page.evaluate("scrollY") == 0, "the top of the answer")
     page.go_back()
