@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -372,6 +373,22 @@ def test_a_bucket_is_indexed_as_a_folder_is_and_only_what_changed_is_read_again(
     report = library.add(photos)
     assert (report.updated, report.moved, report.removed, report.unchanged) == (1, 1, 1, 7)
     assert got(way) == ["moon.jpg", "new.jpg"]
+
+
+def test_a_table_names_objects(photos: str, way: s3_server.Way, tmp_path: Path, album: Path) -> None:
+    lines = ["path,kind", f"{photos}/moon.jpg,night", f"{photos}/none.jpg,", f"{album}/page.jpg,paper"]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    moon, none, page = sources.discover_table(tmp_path / "table.csv")
+    assert isinstance(moon, Asset)
+    assert isinstance(page, Asset)
+    assert (moon.uri, moon.size) == (f"{photos}/moon.jpg", (album / "moon.jpg").stat().st_size)
+    assert (dict(moon.metadata), dict(page.metadata)) == ({"kind": "night"}, {"kind": "paper"})
+    assert moon in [replace(each, metadata=moon.metadata) for each in sources.discover(photos)]
+    assert isinstance(none, Failure)
+    assert none.error == "row 3 of table.csv names this file: nothing is there"
+    way.answers = lambda *_: (403, "AccessDenied")
+    with pytest.raises(ReadError, match="s3:GetObject"):
+        list(sources.discover_table(tmp_path / "table.csv"))
 
 
 def test_what_cannot_be_read_is_a_failure_and_is_tried_again(

@@ -20,7 +20,7 @@ from findalike import uri as uris
 from findalike.errors import ReadError, UsageError
 from findalike.sources import archive
 from findalike.sources.archive import ArchiveSource, release
-from findalike.sources.base import LIBRARY_MANIFEST, Options, Source, reason
+from findalike.sources.base import GROUP, LIBRARY_MANIFEST, Options, Source, reason
 from findalike.sources.folder import Folder, SingleFile
 from findalike.sources.table import discover_table
 from findalike.types import Asset
@@ -42,7 +42,6 @@ __all__ = [
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
 
-_GROUP = "findalike.sources"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
 _WISHED = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in _WISHED)
@@ -51,8 +50,9 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in _WISHED)
 class Scheme(Protocol):
     """What a plug-in source offers: the same four questions that this module answers for local files.
 
-    Where answers come over a network it may offer three more: `missing(uris) -> set[str]` asks for many at a
-    time, `fetch(assets)` begins to read what will be opened soon, and `forget(uris)` lets go of it.
+    Where answers come over a network it may offer more: `missing(uris) -> set[str]` asks for many at a
+    time, `fetch(assets)` begins to read what will be opened soon, and `forget(uris)` lets go of it. A table
+    may name its objects where `described(uris) -> dict[str, Asset]` gives those that are there.
     """
 
     def discover(self, path: str, options: Options) -> Source: ...
@@ -198,5 +198,5 @@ def _scheme(uri: str) -> Scheme | None:
     found = _SCHEME.match(uri)
     if not found:
         return None
-    scheme: Scheme = plugins.load(_GROUP, found[1])
+    scheme: Scheme = plugins.load(GROUP, found[1])
     return scheme

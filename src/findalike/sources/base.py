@@ -14,6 +14,9 @@ from typing import Protocol
 from findalike.errors import ReadError
 from findalike.types import Asset, Failure
 
+GROUP = "findalike.sources"
+"""Of the entry points of sources that answer for a scheme."""
+
 LIBRARY_MANIFEST = "findalike.json"
 """A folder with a file of this name is a findalike library, and never a folder of pictures."""
 

@@ -69,6 +69,15 @@ def missing(uris: Iterable[str]) -> set[str]:
     return {uri for uri, listed in zip(several, found, strict=True) if listed is None}
 
 
+def described(uris: Iterable[str]) -> dict[str, Asset]:
+    """Those of these objects that are there. Raises ReadError."""
+    places = [place for uri in uris if (place := Place.parse(uri)).key]
+    try:
+        return {each.place.uri: _asset(each) for each in buckets.server().look_all(places) if each}
+    except BucketError as error:
+        raise ReadError(str(error)) from error
+
+
 def is_empty_or_missing(root: str) -> bool:
     """Whether a folder, an object or the whole bucket is gone or empty. Raises ReadError when that cannot be
     told, so that nobody takes a server that does not answer for a folder that was emptied."""

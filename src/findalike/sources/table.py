@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,10 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from findalike import addresses, plugins
 from findalike import uri as uris
 from findalike.errors import ReadError, UsageError
 from findalike.sources import archive
-from findalike.sources.base import Options, asset, failure, modified, reason
+from findalike.sources.base import GROUP, Options, asset, failure, modified, reason
 from findalike.types import Asset, Failure, Value
 
 PATH_COLUMNS = ("path", "file", "filename", "image", "picture", "uri")
@@ -49,7 +50,8 @@ class _Rows:
 class Table:
     """The files that a table names, in its order, each with the other columns as metadata.
 
-    A path may be absolute, relative to the table's folder, or a member (`photos.zip!/cat.jpg`). When two
+    A path may be absolute, relative to the table's folder, a member (`photos.zip!/cat.jpg`) or an object in a
+    bucket (`s3://photos/cat.jpg`). When two
     rows name one file, the later counts, and one warning is logged. Patterns match the path as it is
     written; hidden files are listed, for the table names them.
     """
@@ -77,25 +79,30 @@ class Table:
         found = [self._uri(path) for path in paths]
         last = {uri: index for index, uri in enumerate(found) if uri}
         self._warn_of_repeats(found, last)
+        elsewhere = _elsewhere(last)
         for index, values in enumerate(_values(self._rows.table.drop_columns([self._path_column]))):
             uri, number = found[index], self._rows.numbers[index]
             if not uri:
                 yield Failure(self._root, "list", f"row {number}: the column {self._path_column!r} is empty")
             elif last[uri] == index and self._options.wants(_slashed(paths[index])):
-                yield self._listed(uri, number, values)
+                yield self._listed(uri, number, values, elsewhere)
 
     def _uri(self, path: str | None) -> str:
         path = (path or "").strip()
-        if not path:
-            return ""
+        if not path or _scheme(path):
+            return path
         local = os.path.join(self._folder, os.path.expanduser(path))  # noqa: PTH111, PTH118
         if "\\" in path and os.sep == "/" and not os.path.lexists(local):
             local = os.path.join(self._folder, _slashed(path))  # noqa: PTH118
         return uris.from_path(local)
 
-    def _listed(self, uri: str, number: int, values: Mapping[str, Value]) -> Asset | Failure:
+    def _listed(
+        self, uri: str, number: int, values: Mapping[str, Value], elsewhere: Mapping[str, Asset]
+    ) -> Asset | Failure:
         try:
-            return replace(_described(uri), metadata=values)
+            if _scheme(uri) and uri not in elsewhere:
+                raise FileNotFoundError
+            return replace(elsewhere.get(uri) or _described(uri), metadata=values)
         except (ReadError, OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
             problem = "nothing is there" if missing else failure(uri, error).error
@@ -158,6 +165,24 @@ def _checked(schema: pa.Schema, wanted: str | None, name: str) -> str:
         problem = f"the column {column!r} holds {kind}, not the text of paths"
         raise UsageError(f"{name}: {problem}; name another with --path-column")
     return column
+
+
+def _scheme(uri: str) -> str:
+    """The scheme of what is no file here, where a source answers for it."""
+    scheme = addresses.scheme(uri)
+    return scheme if scheme in plugins.names(GROUP) else ""
+
+
+def _elsewhere(uris: Iterable[str]) -> dict[str, Asset]:
+    """What is no file here, as it is now: many are asked for at a time. What is not there is left out."""
+    by_scheme: dict[str, list[str]] = {}
+    for uri in uris:
+        if scheme := _scheme(uri):
+            by_scheme.setdefault(scheme, []).append(uri)
+    found: dict[str, Asset] = {}
+    for scheme, own in by_scheme.items():
+        found |= plugins.load(GROUP, scheme).described(own)
+    return found
 
 
 def _described(uri: str) -> Asset:
