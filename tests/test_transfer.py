@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ import pytest
 
 import findalike
 import moved
-from conftest import SHARED, Cli
+from conftest import Cli
 from findalike import lock
 from findalike.errors import LibraryError, LibraryLocked, LibraryMismatch, LibraryMissing, UsageError
 from findalike.library import IN_MEMORY, Library
@@ -31,7 +30,6 @@ from findalike.store.memory import MemoryStore
 from findalike.transfer import contents, proof, tally
 from findalike.transfer.contents import StoreContents
 from findalike.types import Bank, Card, Concept, Failure, Origin, Row
-from milvus_server import shared_server
 
 
 @pytest.fixture(autouse=True)
@@ -95,18 +93,6 @@ def test_everything_arrives_in_memory_and_comes_back(furnished: Path, tmp_path: 
         findalike.copy(furnished, held)
         same(furnished, held)
         findalike.copy(held, tmp_path / "back")
-    same(furnished, tmp_path / "back")
-
-
-def test_everything_arrives_on_a_server_and_comes_back(furnished: Path, tmp_path: Path) -> None:
-    importlib.import_module("pymilvus")
-    address = f"milvus://{shared_server(SHARED)}/moving-{os.getpid()}"
-    done = findalike.copy(furnished, address)
-    assert done.proof.holds
-    assert done.target == address
-    with findalike.open(address, "r") as there:
-        same(furnished, there)
-    findalike.copy(address, tmp_path / "back")
     same(furnished, tmp_path / "back")
 
 
@@ -221,16 +207,16 @@ findalike.copy(sys.argv[1], sys.argv[2], queries=0)
 
 def test_a_copy_that_is_killed_twice_goes_on(tmp_path: Path) -> None:
     source, target = tmp_path / "old", tmp_path / "new"
-    moved.furnish(LanceStore(source, "a"), 120).close()
-    for least in (8, 40):
+    moved.furnish(LanceStore(source, "a"), 60).close()
+    for least in (6, 24):
         process = subprocess.Popen([sys.executable, "-c", COPY, str(source), str(target)])
         _until(lambda least=least: _count(target) >= least, process)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert least <= _count(target) < 120
+        assert least <= _count(target) < 60
         with pytest.raises(LibraryMismatch, match="is not whole"):
             findalike.open(target)
-    assert findalike.copy(source, target).kept >= 40
+    assert findalike.copy(source, target).kept >= 24
     same(source, target)
     assert not LanceStore(target).check()
 
