@@ -30,6 +30,10 @@ STORE = 256 << 20
 """Bytes of the object store of a Ray that we start: shards and answers are small and soon taken."""
 
 
+STARTS = 2
+"""How often it is tried to start one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Where the workers are. `far` says that this process only speaks to it through Ray Client."""
@@ -112,24 +116,34 @@ def joined(asked: Asked, threads: int) -> Iterator[Cluster]:
 
 def _connect(asked: Asked, threads: int) -> None:
     reachable(asked)
-    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False, "configure_logging": True}
-    here = {
-        "num_cpus": asked.workers * threads + ROOM,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
-        "object_store_memory": STORE,
-    }
     try:
         with hushed():
             if asked.address:
-                ray.init(asked.address, **quiet)
+                ray.init(asked.address, **_QUIET)
             else:
-                ray.init("local", **here, **quiet)
+                _start(asked.workers * threads + ROOM)
     except Exception as error:  # what Ray raises has no common root
         cluster = f"the Ray cluster at {asked.address} cannot be joined"
         raise FleetError(
             f"{cluster if asked.address else 'Ray cannot be started'}: {_said(error)}"
         ) from error
+
+
+_QUIET = {"logging_level": logging.CRITICAL, "log_to_driver": False, "configure_logging": True}
+
+
+def _start(cpus: int) -> None:
+    """Start a Ray of this process's own. It gives itself half a minute, which on a busy machine may be too
+    little the first time."""
+    here = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE}
+    for attempt in range(STARTS):
+        try:
+            ray.init("local", _node_ip_address="127.0.0.1", **here, **_QUIET)
+            return
+        except Exception:  # what Ray raises has no common root
+            if attempt == STARTS - 1:
+                raise
+            ray.shutdown()
 
 
 def _count(asked: Asked, threads: int) -> int:

@@ -22,7 +22,6 @@ SAID = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what workers print would get between the lines of --json
     "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "20",  # a head that is busy needs more than its 5
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_raylet_start_wait_time_s": "180",  # a machine that is busy needs more than its 30
     "RAY_worker_niceness": "0",  # else 15: on a busy machine workers would wait for what threads do not
 }
 
