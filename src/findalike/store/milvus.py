@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -107,7 +108,8 @@ class MilvusStore(MilvusReader):
         with self._writing():
             self._settle()
             there = self._there({*evidence, *tags})
-            self._put_evidence(bank, {i: one for i, one in evidence.items() if i in there})
+            kept = {i: one for i, one in evidence.items() if i in there}
+            self._things.put(self._evidence_things({bank: kept}))
             self._change([replace(there[i], tags=columns.kept_tags(tags[i])) for i in tags if i in there])
 
     def write(self, batch: Batch) -> None:
@@ -126,11 +128,7 @@ class MilvusStore(MilvusReader):
             self._journal.note(ids)
             self._widen(kinds)
             self._drop_contents([i for i in batch.changed if i in there])
-            for space, rows in batch.rows.items():
-                self._put_rows(space, rows, owners, there)
-            for bank, evidence in batch.evidence.items():
-                self._put_evidence(bank, evidence)
-            self._put_things(batch)
+            self._put_parts(batch, owners, there)
             again = [asset for i, asset in assets.items() if i in there]
             self._copy_facts(again, {s: {row.asset_id for row in rows} for s, rows in batch.rows.items()})
             self._put_assets(assets.values())
@@ -277,20 +275,31 @@ class MilvusStore(MilvusReader):
         records = [milvus_records.asset_record(asset) for asset in several]
         self._tables.assets.put(records, dynamic=milvus_records.dynamic(several, self._forms()))
 
-    def _put_things(self, batch: Batch) -> None:
-        self._things.put(THUMBNAIL, (Thing(i, "", data) for i, data in batch.thumbnails.items()))
-        self._things.put(
-            ATTACHMENT,
-            (
-                Thing(i, name, data)
-                for i, several in batch.attachments.items()
-                for name, data in several.items()
-            ),
-        )
+    def _put_parts(self, batch: Batch, owners: Mapping[str, Asset], there: Mapping[str, Asset]) -> None:
+        """Write all but the assets, what lies in different collections at a time."""
+        with ThreadPoolExecutor(len(batch.rows) + 1) as threads:
+            writes = [
+                threads.submit(self._put_rows, space, rows, owners, there)
+                for space, rows in batch.rows.items()
+            ]
+            writes.append(threads.submit(self._put_things, batch))
+            for each in writes:
+                each.result()
 
-    def _put_evidence(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
-        kind = self._shelved()[bank].table
-        self._things.put(kind, (milvus_records.evidence_thing(i, one) for i, one in evidence.items()))
+    def _put_things(self, batch: Batch) -> None:
+        attached = ((i, n, data) for i, several in batch.attachments.items() for n, data in several.items())
+        things: dict[str, Iterable[Thing]] = {
+            THUMBNAIL: (Thing(i, "", data) for i, data in batch.thumbnails.items()),
+            ATTACHMENT: (Thing(*each) for each in attached),
+        }
+        self._things.put(things | self._evidence_things(batch.evidence))
+
+    def _evidence_things(self, evidence: Mapping[str, Mapping[str, Evidence]]) -> dict[str, Iterable[Thing]]:
+        shelved = self._shelved()
+        return {
+            shelved[bank].table: [milvus_records.evidence_thing(i, one) for i, one in several.items()]
+            for bank, several in evidence.items()
+        }
 
     def _put_failures(self, cleared: Sequence[str], failures: Sequence[Failure]) -> None:
         """Failures are few: while the library is held, which there are is read once."""
@@ -298,7 +307,7 @@ class MilvusStore(MilvusReader):
             self._failed = {uri for _, uri in self._things.names(FAILURE, self._connection.strong)}
         self._things.drop_named(FAILURE, [("", uri) for uri in cleared if uri in self._failed])
         once = {failure.uri: failure for failure in failures}
-        self._things.put(FAILURE, map(milvus_records.failure_thing, once.values()))
+        self._things.put({FAILURE: map(milvus_records.failure_thing, once.values())})
         self._failed = (self._failed - set(cleared)) | set(once)
 
     def _change(self, assets: Sequence[Asset]) -> None:

@@ -77,6 +77,7 @@ class Connection:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.clock = 0
+        self.untimed = False  # whether something was deleted since the clock was last set
         self.before_write: Callable[[], None] = lambda: None
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # all that it tells is raised, and told here
         self._client = self._opened()

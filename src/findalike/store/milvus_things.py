@@ -46,8 +46,16 @@ class Things:
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def put(self, kind: str, several: Iterable[Thing]) -> None:
-        self.table.put([record for thing in several for record in _records(kind, thing)])
+    def put(self, several: Mapping[str, Iterable[Thing]]) -> None:
+        """Write things, by kind."""
+        self.table.put(
+            [
+                record
+                for kind, things in several.items()
+                for thing in things
+                for record in _records(kind, thing)
+            ]
+        )
 
     def of(self, kind: str, names: Iterable[tuple[str, str]]) -> Iterator[Thing]:
         """Those of these asset ids and names that are there."""
@@ -183,7 +191,8 @@ class MilvusSidecars:
         return None if head is None else head["data"]
 
     def bump(self) -> None:
-        """Tell all that the library changed: the last write of each change, whose time is that of all."""
+        """Tell all that the library changed: the last write of each change, with the time of all of it, so
+        that who reads it waits for that time everywhere."""
         head: Record = {
             "id": key(SIDECAR, REVISION),
             "kind": SIDECAR,
@@ -191,8 +200,11 @@ class MilvusSidecars:
             "data": uuid.uuid4().hex,
         }
         with self._lock:
-            self._table.put([head])  # tells a time that is later than that of deletions
-            head["part"] = self._table.connection.clock
+            connection = self._table.connection
+            if connection.untimed:
+                self._table.put([head])  # tells a time that is later than that of deletions
+                connection.untimed = False
+            head["part"] = connection.clock
             self._table.put([head])
             self._heads[REVISION] = head
 
