@@ -2,10 +2,11 @@
 
     python benchmarks/s3.py [--pictures 400] [--latency 30] [--rounds 3]
 
-A server that speaks S3's protocol (moto) runs as a process of its own on loopback; what it answers comes that
-many milliseconds later. By turns the same pictures are indexed from a folder and from a bucket, into libraries
-in folders, and the same searches are made in a library in a folder and in its copy in a bucket, each opened
-anew for the first (cold), then with all that is kept in memory (warm). Medians over the rounds.
+A server that speaks S3's protocol (moto) runs as a process of its own on loopback; what it answers comes
+that many milliseconds later. By turns the same pictures are indexed from a folder and from a bucket, with and
+without reading ahead, into libraries in folders. Then the same searches are made in a library in a folder
+and in one in a bucket, each opened anew for the first (cold), then with all that is kept in memory (warm).
+Medians over the rounds.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import findalike
-from findalike import buckets
+from findalike import buckets, sources
+from findalike.ingest.pipeline import CHUNK
 from findalike.sources import ahead
+from findalike.types import Asset
 from ingest import written
 
 BUCKET = "benchmark"
+MOST_FILES = ahead.MOST_FILES
 
 
 class Delay:
@@ -121,14 +125,16 @@ def measure(folder: Path, count: int, rounds: int) -> None:
     for number in range(rounds):
         times["folder"].append(filled(folder / f"a{number}", str(pictures), count))
         times["bucket"].append(filled(folder / f"b{number}", remote, count))
-        kept, ahead.MOST_FILES = ahead.MOST_FILES, 0
+        ahead.MOST_FILES = 0
         times["one after the other"].append(filled(folder / f"c{number}", remote, count))
-        ahead.MOST_FILES = kept
+        ahead.MOST_FILES = MOST_FILES
     print(f"Indexing {count} pictures, seconds, and the ratio to a folder:")
     base = statistics.median(times["folder"])
     for name, several in times.items():
         middle = statistics.median(several)
         print(f"  {name:22} {middle:6.1f}   {middle / base:5.2f}")
+    both = [statistics.median(reading(remote, most) for _ in range(rounds)) for most in (MOST_FILES, 0)]
+    print(f"Reading alone, pictures/s: ahead {both[0]:.0f}, one after the other {both[1]:.0f}")
     again = timed(lambda: filled(folder / "b0", remote, 0))
     print(f"  again, unchanged       {again:6.1f}")
     search(folder / "a0", pictures, count, rounds)
@@ -148,6 +154,19 @@ def search(library: Path, pictures: Path, count: int, rounds: int) -> None:
                 cold.append(timed(lambda o=opened: o.search(query, k=20)))
                 warm += [timed(lambda o=opened: o.search(query, k=20)) for _ in range(10)]
         print(f"  {name:28} {1000 * statistics.median(cold):10.0f} {1000 * statistics.median(warm):10.0f}")
+
+
+def reading(source: str, most: int) -> float:
+    """Pictures that are read in a second, by one thread, in chunks as a run takes them."""
+    ahead.MOST_FILES = most
+    assets = [each for each in sources.discover(source) if isinstance(each, Asset)]
+    started = time.perf_counter()
+    for start in range(0, len(assets), CHUNK):
+        sources.fetch(assets[start : start + 3 * CHUNK])
+        for asset in assets[start : start + CHUNK]:
+            sources.open_asset(asset.uri).close()
+    ahead.MOST_FILES = MOST_FILES
+    return len(assets) / (time.perf_counter() - started)
 
 
 def filled(library: Path, source: str, count: int) -> float:

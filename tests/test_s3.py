@@ -106,12 +106,12 @@ def test_a_library_among_pictures_is_not_listed(bucket: str) -> None:
 
 def test_many_objects_are_listed_page_by_page(bucket: str, way: s3_server.Way) -> None:
     backend = s3_server.backend()
-    for number in range(10_000):
+    for number in range(2_500):
         backend.put_object(bucket, f"many/{number:05d}.jpg", b"x")
     way.heard.clear()
     found = listed(bucket_source.Below(Place(bucket, "many"), Options()))
-    assert found == [f"s3://{bucket}/many/{number:05d}.jpg" for number in range(10_000)]
-    assert len(way.heard) == 10
+    assert found == [f"s3://{bucket}/many/{number:05d}.jpg" for number in range(2_500)]
+    assert len(way.heard) == 3
 
 
 def test_a_listing_that_breaks_off_judges_nothing(bucket: str, way: s3_server.Way) -> None:
@@ -497,7 +497,6 @@ def test_a_library_in_a_bucket_answers_as_one_in_a_folder(
         assert len(library) == 9
         library.optimize()
         assert library.check() == []
-        library.store.purge()
         assert len(library.search(photo("chelsea"), k=20)) == 9
 
 
