@@ -151,9 +151,11 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._stop.wait(BEATS):
-            if time.monotonic() - self._beaten < EXPIRES / 2:  # else another may hold it: a write looks first
-                with suppress(FindalikeError):
+            with suppress(FindalikeError):  # the next write looks again, and tells what it finds
+                if time.monotonic() - self._beaten < EXPIRES / 2:
                     self._say(holds=True)
+                else:
+                    self.check()
 
 
 def _sign(record: Record) -> Sign:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
 import json
 import threading
 from collections import Counter, OrderedDict
@@ -25,7 +25,7 @@ from findalike.store.milvus_connection import Connection
 from findalike.store.milvus_filter import ALL, Condition, Kinds, any_of, both, condition
 from findalike.store.milvus_place import Place
 from findalike.store.milvus_search import Search
-from findalike.store.milvus_tables import Record, Table, Tables, key
+from findalike.store.milvus_tables import VECTORS, Record, Table, Tables, key
 from findalike.store.milvus_things import ATTACHMENT, FAILURE, REVISION, THUMBNAIL, MilvusSidecars, Things
 from findalike.store.scan import Scans
 from findalike.types import (
@@ -107,18 +107,11 @@ class MilvusReader:
         return [Found(there[i], score) for i, score in best if i in there]
 
     def facets(self, column: str, where: Filter | None = None, most: int = 20) -> Sequence[tuple[Value, int]]:
-        kinds = self._kinds()
-        bind(IsNull(column), columns.visible(kinds))
-        counts: Counter[Value] = Counter()
-        spelled: dict[Value, Value] = {}
-        for asset in self.assets(where):
-            value = columns.values(asset, kinds).get(column)
-            for one in value if isinstance(value, tuple) else () if value is None else (value,):
-                same = folded(one) if isinstance(value, tuple) else one
-                spelled[same] = min(spelled.get(same, one), one)  # type: ignore[type-var]
-                counts[same] += 1
-        pairs = ((spelled[same], count) for same, count in counts.items())
-        return heapq.nsmallest(max(most, 0), pairs, key=lambda pair: (-pair[1], pair[0]))
+        """Counted here, over all assets that pass, once until the library changes."""
+        bind(IsNull(column), self.columns())
+        asked = ("facets", column, repr(where))
+        found: list[tuple[Value, int]] = self._once(asked, lambda: self._counted(column, where))
+        return found[: max(most, 0)]
 
     def columns(self) -> Mapping[str, Kind]:
         return columns.visible(self._kinds())
@@ -178,8 +171,9 @@ class MilvusReader:
 
     def each_row(self, space: str) -> Iterator[Row]:
         card = card_of(self.cards(), space)
-        for record in self._rows(space).scan(self._without_orphans(""), milvus_records.ROW):
-            yield from milvus_records.to_rows([record], card)
+        found = self._rows(space).scan(self._without_orphans(""), milvus_records.ROW)
+        while some := list(itertools.islice(found, VECTORS)):
+            yield from milvus_records.to_rows(some, card)
 
     def attachment_names(self) -> Iterator[tuple[str, str]]:
         yield from self._things.names(ATTACHMENT)
@@ -320,6 +314,19 @@ class MilvusReader:
     def _get(self, asset_ids: Iterable[str], seen: Mapping[str, object] | None = None) -> dict[str, Asset]:
         found = self._tables.assets.by_keys("id", map(key, asset_ids), ["asset"], seen=seen)
         return {asset.id: asset for asset in milvus_records.to_assets(found, self._kinds())}
+
+    def _counted(self, column: str, where: Filter | None) -> list[tuple[Value, int]]:
+        kinds = self._kinds()
+        counts: Counter[Value] = Counter()
+        spelled: dict[Value, Value] = {}
+        for asset in self.assets(where):
+            value = columns.values(asset, kinds).get(column)
+            for one in value if isinstance(value, tuple) else () if value is None else (value,):
+                same = folded(one) if isinstance(value, tuple) else one
+                spelled[same] = min(spelled.get(same, one), one)  # type: ignore[type-var]
+                counts[same] += 1
+        pairs = ((spelled[same], count) for same, count in counts.items())
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
     def _documents(self) -> dict[str, str]:
         return {asset.id: full_text.document(asset) for asset in self.assets()}
