@@ -31,15 +31,15 @@ import pytest
 ROLES = ("proxy", "rootCoord", "queryCoord", "queryNode", "dataCoord", "dataNode", "indexCoord", "indexNode")
 QUICK = {
     "proxy.timeTickInterval": 20,
-    "queryCoord.checkInterval": 50,
-    "queryCoord.checkChannelInterval": 50,
-    "queryCoord.checkSegmentInterval": 50,
-    "queryCoord.distPullInterval": 50,
+    "queryCoord.checkInterval": 200,
+    "queryCoord.checkChannelInterval": 200,
+    "queryCoord.checkSegmentInterval": 200,
+    "queryCoord.distPullInterval": 200,
     "common.session.ttl": 5,
 }
 """Waits of the server, most in milliseconds, which fit a large cluster: a reader waits for a time tick after
 each write, and a collection is loaded when several watchers have seen it."""
-STARTS_WITHIN = 60  # seconds
+STARTS_WITHIN = 150  # seconds
 ANSWERS = b"OK"
 
 
@@ -138,6 +138,8 @@ def _of_server(folder: Path, ports: dict[str, int], internal: int) -> dict[str, 
         "mq.type": "rocksmq",
         "rocksmq.path": str(folder / "queue"),
         "log.level": "error",
+        "quotaAndLimits.limits.maxCollectionNum": 65_536,
+        "quotaAndLimits.limits.maxCollectionNumPerDB": 65_536,
         "proxy.internalPort": internal,
         **{f"{role}.port": port for role, port in ports.items()},
     }
