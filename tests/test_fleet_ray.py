@@ -102,7 +102,7 @@ def head(tmp_path: Path) -> Iterator[dict[str, str]]:
     (info / "entry_points.txt").write_text("[findalike.encoders]\nacme = acme_encoder:ENTRY\n")
     ports = [free_port(), free_port()]
     variables = {
-        "PYTHONPATH": str(tmp_path / "site"),
+        "PYTHONPATH": str(tmp_path / "site") + os.pathsep + os.environ.get("PYTHONPATH", ""),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
