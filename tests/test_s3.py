@@ -670,7 +670,7 @@ def flush(self):
     if self.counts["added"] >= 4:
         os.kill(os.getpid(), signal.SIGKILL)
 write.Writer.flush = flush
-with findalike.open(sys.argv[2], batch_rows=1) as library:
+with findalike.open(sys.argv[2], batch_rows=4) as library:
     library.add(sys.argv[1])
 """
 
