@@ -6,7 +6,7 @@
 Each step is a process of its own, whose peak memory the operating system tells, and leaves its figures in
 `WORK/ROWS.json`: a run that was cut goes on with the step it was at, and `--again STEP` does one anew. The
 load of the machine and a yardstick, the scan of 20,000 vectors in numpy, stand beside the figures of each
-step: where others compute too, trust ratios to it.
+step: where others compute too, trust ratios to it, and seconds of processor time.
 
 The library is filled by the ordinary ingest, folder by folder of 100,000 pictures, and only what reads,
 decodes and encodes is replaced: vectors are those of `synthetic.py`, in the spaces that every library has
@@ -59,15 +59,17 @@ def main() -> None:
     path = task.work / f"{task.name}.json"
     figures: Figures = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for name, step in steps(task).items():
-        if (name not in figures or name in options.again) and (
-            not options.only or name.startswith(tuple(options.only))
-        ):
+        if (name not in figures or name in options.again) and _is_asked_for(name, options.only):
             figures[name] = apart(step, task)
             path.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-            print(f"{name:12} {json.dumps(figures[name])}", flush=True)
+            print(f"{name:13} {json.dumps(figures[name])}", flush=True)
     show(summary(figures))
     if not (options.keep or options.only):
         shutil.rmtree(task.library, ignore_errors=True)
+
+
+def _is_asked_for(name: str, only: list[str]) -> bool:
+    return not only or name in only or (name.startswith("fill") and "fill" in only)
 
 
 def steps(task: Task) -> dict[str, Callable[[Task], Figures]]:
@@ -87,11 +89,13 @@ def apart(step: Callable[[Task], Figures], task: Task) -> Figures:
 
 
 def _measured(step: Callable[[Task], Figures], task: Task) -> Figures:
-    before, mark, began = os.getloadavg()[0], yardstick_ms(), time.perf_counter()
+    before, mark = os.getloadavg()[0], yardstick_ms()
+    began, cpu = time.perf_counter(), time.process_time()
     found = step(task)
     return {
         **found,
         "seconds": round(time.perf_counter() - began, 2),
+        "cpu s": round(time.process_time() - cpu, 2),
         "peak GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
         "load": [round(before, 1), round(os.getloadavg()[0], 1)],
         "yardstick ms": [mark, yardstick_ms()],
@@ -131,6 +135,7 @@ def filled(library: findalike.Library, task: Task, folder: Folder) -> Figures:
         "planning s": round(watched.first - began, 2),
         "ending s": round(ended - watched.last, 2),
         "write s": round(sum(batches), 2),
+        "write cpu s": round(watched.cpu, 2),
         "pictures/s": round(report.added / (ended - began - maker.seconds), 1),
         "pictures/s of writes": round(report.added / sum(batches), 1),
         "batch p50 ms": round(float(np.median(batches)) * 1000, 1),
@@ -146,14 +151,16 @@ class Watched:
         self._store = store
         self.first = self.last = 0.0
         self.seconds: list[float] = []
+        self.cpu = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def write(self, batch: Any) -> None:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         self._store.write(batch)
         self.last = time.perf_counter()
+        self.cpu += time.process_time() - cpu
         self.first = self.first or began
         self.seconds.append(self.last - began)
 
@@ -195,7 +202,7 @@ def query(task: Task) -> Figures:
         for name, where in FILTERS.items():
             library.search(terms[0], k=K, where=where or None)
             answers[name or "all"] = np.full((len(terms), K), -1)
-            seconds = []
+            seconds, cpu = [], time.process_time()
             for n, term in enumerate(terms):
                 began = time.perf_counter()
                 hits = library.search(term, k=K, where=where or None)
@@ -204,6 +211,7 @@ def query(task: Task) -> Figures:
             figures |= {
                 f"{_told(name)}p50 ms": _ms(np.median(seconds)),
                 f"{_told(name)}p95 ms": _ms(np.quantile(seconds, 0.95)),
+                f"{_told(name)}cpu ms": _ms((time.process_time() - cpu) / len(terms)),
             }
         np.savez(task.work / f"{task.name}.npz", **answers)
         figures["by words first s"] = timed(lambda: library.search(text="a dog on a beach"))
@@ -318,7 +326,8 @@ def _ms(seconds: Any) -> float:
 
 
 def summary(figures: Figures) -> dict[str, float]:
-    """What the bounds are about."""
+    """What the bounds are about. Whether writes get slower is told beside the making of vectors, which takes
+    as long for the last picture as for the first, whatever else the machine does."""
     found = {
         name: value
         for name, value in (figures.get("query", {}) | figures.get("judge", {})).items()
@@ -326,14 +335,10 @@ def summary(figures: Figures) -> dict[str, float]:
     }
     fills = [figures[name] for name in sorted(figures) if name.startswith("fill")]
     if len(fills) > 1:
-        found["slower at the end"] = round(fills[-1]["run s"] / fills[0]["run s"] * _weight(fills), 3)
+        first, last = (fill["write s"] / fill["made up s"] for fill in (fills[0], fills[-1]))
+        found["slower at the end"] = round(last / first, 3)
     found["peak GiB"] = max((step["peak GiB"] for step in figures.values()), default=0.0)
     return found
-
-
-def _weight(fills: list[Figures]) -> float:
-    """The last folder may be smaller than the first."""
-    return float(fills[0]["added"] / fills[-1]["added"])
 
 
 def show(found: dict[str, float]) -> None:
@@ -355,7 +360,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tiled", type=Path, metavar="DATA", help="repeat the vectors of these pictures")
     parser.add_argument("--of", type=int, default=0, help="take the first rows of a set of so many")
     parser.add_argument("--again", nargs="*", default=[], metavar="STEP", help="do these anew")
-    parser.add_argument("--only", nargs="*", default=[], metavar="STEP", help="do only those that begin so")
+    parser.add_argument("--only", nargs="*", default=[], metavar="STEP", help="do no others; fill: all of it")
     parser.add_argument("--keep", action="store_true", help="keep the library in the end")
     return parser.parse_args()
 

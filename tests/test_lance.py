@@ -26,6 +26,7 @@ from findalike.errors import LibraryError, LibraryMismatch, LibraryMissing, Usag
 from findalike.query import parse_filter
 from findalike.sidecars import FolderSidecars
 from findalike.store import (
+    lance_ids,
     lance_index,
     lance_listing,
     lance_place,
@@ -529,6 +530,49 @@ def test_listings_are_kept_until_assets_change(library: Path) -> None:
     store.remove(["a3"])
     assert len(reader.listing()) == 8
     assert len(last) == 9
+
+
+def test_large_writes_know_which_assets_are_there(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance_snapshot, "FEW", 3)
+    monkeypatch.setattr(lance_ids, "_MERGED", 7)
+    store, other = made(library, range(5)), LanceStore(library, mode="a")
+    store.write(batch(range(3, 9)))
+    assert_whole(store, set(range(9)))
+    store.write(batch(range(2)))  # a small write between large ones
+    store.write(batch(range(6, 14), year=1))
+    other.write(batch(range(14, 20)))  # what another writes in turn is there too
+    store.remove(["a1", "a7"])
+    store.write(batch(range(20)))
+    other.write(batch(range(16, 24)))
+    assert_whole(LanceStore(library), set(range(24)))
+    assert store.count() == 24
+    assert not store.get(["a7"])["a7"].metadata
+
+
+def test_large_listings_leave_no_room_for_many(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance_listing, "KEPT_ASSETS", 12)
+    made(library, range(9))
+    reader = LanceStore(library)
+    whole, few = reader.listing(), reader.listing(parse_filter("size < 3"))
+    assert reader.listing() is whole
+    assert reader.listing(parse_filter("size < 3")) is few
+    most = reader.listing(parse_filter("size < 8"))  # with it there are 20 assets: the two others go
+    assert reader.listing(parse_filter("size < 8")) is most
+    assert reader.listing() is not whole
+    assert len(whole) == 9
+
+
+def test_banks_about_the_same_assets_share_their_ids(library: Path) -> None:
+    store, other = with_bank(library, range(5)), replace(BANK, name="others")
+    store.add_bank(other)
+    things = store.evidence("things")
+    store.put_evidence("others", {i: {0: 1.0} for i in things.asset_ids}, {})
+    reader = LanceStore(library)
+    first, second = reader.evidence("things"), reader.evidence("others")
+    assert first.asset_ids is second.asset_ids
+    assert set(first.asset_ids) == set(things.asset_ids)
+    store.put_evidence("others", {"a1": {0: 0.5}}, {})
+    assert sorted(reader.evidence("others").asset_ids) == sorted(first.asset_ids)
 
 
 def test_listings_are_asked_for_by_many_threads_beside_a_writer(library: Path) -> None:

@@ -63,12 +63,13 @@ class Job:
 
 @dataclass(slots=True)
 class Plan:
-    """`listed` by uri. `encoded`: by space, the ids that have all their vectors. `columns`: the kinds of
-    metadata that the library and the tables have. `unlisted`: folders and files that could not be listed.
-    `remembered`: files that failed before and have not changed since."""
+    """`listed` by uri. `missing`: by space, the ids of the known assets that lack vectors: few, also where a
+    library is large. `columns`: the kinds of metadata that the library and the tables have. `unlisted`:
+    folders and files that could not be listed. `remembered`: files that failed before and have not changed
+    since."""
 
     known: Mapping[str, Known]
-    encoded: Mapping[str, set[str]]
+    missing: Mapping[str, set[str]]
     watchers: Watchers
     columns: Mapping[str, Kind] = field(default_factory=dict)
     listed: dict[str, Asset] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class Plan:
 
     def lacking(self, asset_id: str) -> tuple[str, ...]:
         """The spaces in which an asset has no vectors."""
-        return tuple(space for space, ids in self.encoded.items() if asset_id not in ids)
+        return tuple(space for space, ids in self.missing.items() if asset_id in ids)
 
     def lost(self) -> Iterator[Known]:
         """The known assets whose files this run does not list: gone, moved, or not looked for."""
@@ -106,13 +107,15 @@ def planned(
     Raises UsageError when a table's column is of another kind than the library's.
     """
     known = {asset.uri: _known(asset) for asset in store.assets()}
-    encoded = {encoder.card.space: _looked_into(store, encoder) for encoder in encoders}
+    ids = {each.id for each in known.values()}
+    watchers.compare(ids)
+    missing = {encoder.card.space: ids - _looked_into(store, encoder) for encoder in encoders}
     for finder in finders:
         large = {k.id for k in known.values() if regions.worthwhile(finder, k.width, k.height)}
         without = large - store.attached(regions.mark(finder.name))
         for encoder in filter(describes_regions, encoders):
-            encoded[encoder.card.space] -= without
-    plan = Plan(known, encoded, watchers)
+            missing[encoder.card.space] |= without
+    plan = Plan(known, missing, watchers)
     for source in found:
         for item in source:
             if isinstance(item, Failure):
@@ -155,7 +158,7 @@ def _sort_in(plan: Plan, listed: Asset, failure: Failure | None) -> None:
         plan.remembered.append(failure)
         return
     known = plan.known.get(listed.uri)
-    lacking = plan.lacking(known.id) if known else tuple(plan.encoded)
+    lacking = plan.lacking(known.id) if known else tuple(plan.missing)
     banks = plan.watchers.lacking(known.id, plan.watchers.of_pixels) if known else ()
     if known is None or lacking or banks or not known.same_file(listed):
         plan.jobs.append(Job(listed, known, lacking, banks))

@@ -8,7 +8,7 @@ that one search filters and ranks; and for each bank the evidence. Measured choi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from findalike.store import (
     lance_layout,
     lance_purge,
     lance_records,
+    lance_snapshot,
     lance_tables,
     lance_text,
     manifest,
@@ -37,6 +38,7 @@ from findalike.store.base import (
     check_rows,
 )
 from findalike.store.lance_filter import storage_name
+from findalike.store.lance_ids import Ids
 from findalike.store.lance_place import FolderPlace, Place
 from findalike.store.lance_reader import LanceReader
 from findalike.types import (
@@ -69,6 +71,7 @@ class LanceStore(LanceReader):
             with lance_tables.guarded(place):
                 lance_layout.make(place)
         super().__init__(place)
+        self._known_ids = Ids()
 
     def locked(self, wait: float) -> AbstractContextManager[None]:
         return self._place.locked(wait)
@@ -113,7 +116,7 @@ class LanceStore(LanceReader):
             self._settle()
             there = self._get({*evidence, *tags})
             self._journal.note(there)
-            self._put_evidence(bank, {i: one for i, one in evidence.items() if i in there})
+            self._put_evidence(bank, {i: one for i, one in evidence.items() if i in there}, there)
             changed = [
                 replace(there[i], tags=columns.kept_tags(several))
                 for i, several in tags.items()
@@ -135,16 +138,19 @@ class LanceStore(LanceReader):
             self._journal.note(ids)
             self._widen_all(kinds)
             assets = {a.id: columns.kept_asset(a, kinds) for a in batch.assets}
-            there = self._get(ids)
+            there = self._there(ids)
             owners = {**there, **assets}
+            facts = lance_records.Facts(owners)
             self._drop_contents(i for i in batch.changed if i in there)
             for space, several in batch.rows.items():
-                self._put_rows(space, several, owners, there)
+                self._put_rows(space, several, facts, there)
             for bank, evidence in batch.evidence.items():
-                self._put_evidence(bank, evidence)
+                self._put_evidence(bank, evidence, there)
             self._attachments.put(batch.attachments, not any(i in there for i in batch.attachments))
             self._put("thumbnails", lance_records.thumbnails_to_arrow(batch.thumbnails), there)
+            before = self._snapshot("assets").version
             self._put_assets(list(assets.values()), there)
+            self._known_ids.add(assets, before, self._snapshot("assets").version)
             self._put_failures([a.uri for a in batch.assets], batch.failures)
             self._journal.note(ids - set(owners))
 
@@ -252,14 +258,19 @@ class LanceStore(LanceReader):
             lance_layout.complete(self._tables, self.cards())
             self._searchable = True
 
+    def _there(self, ids: Collection[str]) -> dict[str, Asset]:
+        """Those of the assets of a write that are there. Of many, most are new."""
+        many = len(ids) > lance_snapshot.FEW
+        return self._get(self._known_ids.among(self._snapshot("assets"), ids) if many else ids)
+
     def _put_rows(
-        self, space: str, rows: Sequence[Row], owners: Mapping[str, Asset], there: Mapping[str, Asset]
+        self, space: str, rows: Sequence[Row], facts: lance_records.Facts, there: Mapping[str, Asset]
     ) -> None:
         table = self._rows_of(space)
         once = list({row.id: row for row in rows}.values())
         if not once:
             return
-        data = lance_records.rows_to_arrow(once, owners, table.schema)
+        data = lance_records.rows_to_arrow(once, facts, table.schema)
         if any(row.asset_id in there for row in once):
             lance_tables.replace_rows(table, data)
         else:
@@ -276,9 +287,9 @@ class LanceStore(LanceReader):
         if lacking := self._words.lacking(documents):
             table.add(lance_records.words_to_arrow(lacking))
 
-    def _put_evidence(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
+    def _put_evidence(self, bank: str, evidence: Mapping[str, Evidence], there: Mapping[str, Asset]) -> None:
         """An asset that is not there may have some all the same: `Batch` allows orphans."""
-        self._banks.put(bank, evidence)
+        self._banks.put(bank, evidence, fresh=not any(i in there for i in evidence))
 
     def _put(self, name: str, data: pa.Table, there: Mapping[str, Asset]) -> None:
         """Write records by asset id. Of an asset that is not there, no table holds anything: what a killed

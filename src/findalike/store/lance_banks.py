@@ -56,13 +56,27 @@ class LanceBanks:
         if found is None or seen != version:
             kept = f"NOT ({ids_sql('asset_id', list(gone))})" if gone else None
             selected = lance_tables.select(table.table, lance_records.EVIDENCE.names, kept)
-            found = lance_records.to_evidence(selected)
+            found = self._sharing_ids(lance_records.to_evidence(selected))
             self._loaded[bank] = (version, found)
         return found
 
-    def put(self, bank: str, evidence: Mapping[str, Evidence]) -> None:
-        if evidence:
-            lance_tables.upsert(self.table(bank), lance_records.evidence_to_arrow(evidence), "asset_id")
+    def _sharing_ids(self, table: EvidenceTable) -> EvidenceTable:
+        """The table, with the very ids of another bank's where they are equal: mostly all banks are about
+        the same assets, and the ids of a million take 70 MB."""
+        others = (other.asset_ids for _, other in list(self._loaded.values()))
+        equal = (ids for ids in others if ids == table.asset_ids)
+        return replace(table, asset_ids=next(equal, table.asset_ids))
+
+    def put(self, bank: str, evidence: Mapping[str, Evidence], fresh: bool = False) -> None:
+        """Write evidence in place of what these assets had. `fresh`: they had none; then none is looked for,
+        which would take longer the more there is."""
+        if not evidence:
+            return
+        data = lance_records.evidence_to_arrow(evidence)
+        if fresh:
+            self.table(bank).add(data)
+        else:
+            lance_tables.upsert(self.table(bank), data, "asset_id")
 
     def drop_strays(self) -> None:
         """Drop the evidence of banks that are gone, also of those whose adding was killed."""

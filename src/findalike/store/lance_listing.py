@@ -14,6 +14,8 @@ from findalike.store.lance_snapshot import Snapshot
 
 KEPT = 8
 """So many filters are remembered. A listing of 100,000 assets takes 8 MB."""
+KEPT_ASSETS = 2_000_000
+"""With more assets than this in all of them, the listings that were asked for longest ago go."""
 
 _COLUMNS = ["uri", "asset_id"]
 _AT_ONCE = 10_000
@@ -69,6 +71,9 @@ class Listings:
                 found = lance_tables.select(assets.table, _COLUMNS, condition)
                 listing = self._kept[condition] = Listing(found)
             self._kept.move_to_end(condition)
-            while len(self._kept) > KEPT:
+            while len(self._kept) > 1 and (len(self._kept) > KEPT or self._assets() > KEPT_ASSETS):
                 self._kept.popitem(last=False)
             return listing
+
+    def _assets(self) -> int:
+        return sum(map(len, self._kept.values()))

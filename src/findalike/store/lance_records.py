@@ -184,17 +184,37 @@ def facts_to_arrow(assets: Sequence[Asset], schema: pa.Schema) -> pa.Table:
     return _table(data, pa.schema([schema.field(n) for n in names]))
 
 
-def rows_to_arrow(rows: Sequence[Row], owners: Mapping[str, Asset], schema: pa.Schema) -> pa.Table:
+class Facts:
+    """What the rows of assets repeat of them, made once for all rows of a write: making it takes longer than
+    all else that a row needs."""
+
+    def __init__(self, owners: Mapping[str, Asset]) -> None:
+        self._assets = [*owners.values(), None]  # None stands for an asset that is not there
+        self._places = {asset_id: place for place, asset_id in enumerate(owners)}
+        self._made: tuple[dict[str, Kind], pa.Table] | None = None
+
+    def of(self, asset_ids: Sequence[str], schema: pa.Schema) -> dict[str, pa.Array]:
+        """These columns of a rows table, one record for each id."""
+        kinds = kinds_of(schema)
+        if self._made is None or self._made[0] != kinds:
+            data: dict[str, Any] = {"asset": [asset_to_text(a) if a else None for a in self._assets]}
+            data |= _filterable(self._assets, kinds)
+            self._made = kinds, _table(data, pa.schema([schema.field(name) for name in data]))
+        places = [self._places.get(asset_id, len(self._places)) for asset_id in asset_ids]
+        found = self._made[1].take(pa.array(places, pa.int64())).combine_chunks()
+        return {name: found.column(name).combine_chunks() for name in found.column_names}
+
+
+def rows_to_arrow(rows: Sequence[Row], facts: Facts, schema: pa.Schema) -> pa.Table:
     """Rows beside the columns of their assets; a row without an asset has nulls there."""
+    asset_ids = [row.asset_id for row in rows]
     data: dict[str, Any] = {
         "row_id": [row.id for row in rows],
-        "asset_id": [row.asset_id for row in rows],
+        "asset_id": asset_ids,
         "origin": [origin_to_text(row.origin) for row in rows],
         "vector": packing.packed([row.vector for row in rows], schema.field("vector").type),
     }
-    assets = [owners.get(row.asset_id) for row in rows]
-    data["asset"] = [asset_to_text(asset) if asset else None for asset in assets]
-    return _table({**data, **_filterable(assets, kinds_of(schema))}, schema)
+    return _table({**data, **facts.of(asset_ids, schema)}, schema)
 
 
 def thumbnails_to_arrow(thumbnails: Mapping[str, bytes]) -> pa.Table:
