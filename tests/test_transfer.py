@@ -436,15 +436,25 @@ def test_overlap_is_what_numpy_counts() -> None:
     shares = []
     for query in made[:30]:
         best = [np.argsort(-(each @ query), kind="stable")[:20] for each in (made, other)]
-        least = (made @ query)[best[0]].min() - proof.TIE
-        good = [i for i in best[1] if (other @ query)[i] >= least]
-        shares.append(len(good) / 20)
-        assert proof.overlap(*stores, card, query) == shares[-1]
-    assert 0.2 < np.mean(shares) < 0.95
+        near = [(each @ query)[found] for each, found in zip((made, other), best, strict=True)]
+        there = sum(n >= near[0].min() - proof.TIE for n in near[1]) / 20
+        back = sum(n >= near[1].min() - proof.TIE for n in near[0]) / 20
+        shares.append(there)
+        assert proof.overlap(*stores, card, query) == (there, back)
+    assert 0.2 < np.mean(shares) < 0.98
     (answers,) = proof.answers(*stores, queries=200)
     assert not answers.equal
     (same_,) = proof.answers(stores[0], stores[0], queries=200)
-    assert (same_.overlap, same_.queries, same_.equal) == (1.0, 200, True)
+    assert (same_.overlap, same_.back, same_.queries, same_.equal) == (1.0, 1.0, 200, True)
+
+
+def test_a_target_may_miss_as_many_as_the_source() -> None:
+    assert proof.Answers("s", 100, 0.99, 1.0).equal
+    assert not proof.Answers("s", 100, 0.985, 1.0).equal
+    assert proof.Answers("s", 100, 0.975, 0.98).equal
+    assert not proof.Answers("s", 100, 0.955, 0.97).equal
+    assert not proof.Answers("s", 100, 0.945, 0.945).equal
+    assert proof.Answers("s", 0, 0.0, 0.0, "a store that cannot").equal
 
 
 def test_equally_near_rows_are_no_difference() -> None:
@@ -455,9 +465,9 @@ def test_equally_near_rows_are_no_difference() -> None:
     found = [{m.row.vector.tobytes() for m in s.nearest(card.space, vector, 20)} for s in stores]
     assert found[0] == found[1]
     stores[1].remove_rows(card.space, [f"r{n:04d}" for n in range(20)])
-    assert proof.overlap(*stores, card, vector) == 1.0
+    assert proof.overlap(*stores, card, vector) == (1.0, 1.0)
     stores[1].remove_rows(card.space, [f"r{n:04d}" for n in range(25)])
-    assert proof.overlap(*stores, card, vector) == 15 / 20
+    assert proof.overlap(*stores, card, vector) == (15 / 20, 1.0)
 
 
 def _of_vectors(card: Card, several: Any, names: Any = None) -> MemoryStore:
