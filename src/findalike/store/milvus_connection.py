@@ -40,7 +40,7 @@ _PASSING_CODES = frozenset(
 )
 _PASSING: Sequence[str] = (
     "rate limit",
-    "retry timeout",
+    "timeout",
     "run out of",
     "not loaded",
     "on recovering",
@@ -127,7 +127,7 @@ class Connection:
 
     def call(self, method: Callable[..., T], *values: Any, within: float = ANSWERS_WITHIN, **named: Any) -> T:
         """What a method answers, tried again while what is wrong may pass, until the patience ends."""
-        until = time.monotonic() + self.place.patience
+        began = time.monotonic()
         pause, most = _PAUSES
         while True:
             try:
@@ -135,7 +135,8 @@ class Connection:
             except FindalikeError:
                 raise
             except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
-                if not _passes(error) or time.monotonic() >= until:
+                limit = max(within, self.place.patience) if _works(error) else self.place.patience
+                if not _passes(error) or time.monotonic() - began >= limit:
                     raise self.explained(error) from None
             except ValueError as error:  # of a channel that another thread closed
                 raise LibraryError(f"{self.place.shown} was closed ({error})") from None
@@ -230,6 +231,12 @@ def _passes(error: Exception) -> bool:
     if code is not None:
         return code in _PASSING_CODES
     return any(sign in told for sign in _PASSING) or bool(getattr(error, "retriable", False))
+
+
+def _works(error: Exception) -> bool:
+    """Whether the server is busy with what was asked: loading a large collection takes long."""
+    told = _text(error).lower()
+    return "loading" in told and "timeout" in told
 
 
 def _code(error: Exception) -> Any:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -43,14 +44,22 @@ from findalike.types import (
 )
 
 COLUMNS = "columns.json"
-KEPT = 8
-"""So many filters are remembered, each with the ids of the assets that pass."""
+KEPT = 32
+"""So many answers are remembered until the library changes."""
 LACKS = {
     "purge": "Milvus drops what was removed when it compacts and collects its garbage, at times of its own, "
     "and keeps its log of writes for days: to have nothing left, keep pictures in a library that is a folder",
     "contents": "Milvus keeps its files where no client reads them, so nothing can prove that something is "
     "gone from them: keep such pictures in a library that is a folder",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that is remembered, once it was `made`."""
+
+    made: list[Any] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class MilvusReader:
@@ -71,7 +80,7 @@ class MilvusReader:
         self._journal = Journal(self._files)
         self._scans = Scans(self)
         self._lock = threading.RLock()
-        self._kept: OrderedDict[object, Any] = OrderedDict()  # by what they are, at one revision
+        self._kept: OrderedDict[object, Kept] = OrderedDict()  # by what was asked, at one revision
         self._kept_at: object = None
 
     def cards(self) -> Mapping[str, Card]:
@@ -332,18 +341,21 @@ class MilvusReader:
         return {asset.id: full_text.document(asset) for asset in self.assets()}
 
     def _once(self, asked: object, make: Any) -> Any:
-        """What a function makes, once for each revision of the library."""
+        """What a function makes, once for each revision of the library. Those that ask for the same wait for
+        who makes it, others do not."""
+        revision = self._files.stamp(REVISION)  # before it is made, so that what is made is never older
         with self._lock:
-            revision = self._files.stamp(REVISION)  # before it is made, so that what is made is never older
             if revision != self._kept_at:
                 self._kept.clear()
                 self._kept_at = revision
-            if asked not in self._kept:
-                self._kept[asked] = make()
+            kept = self._kept.setdefault(asked, Kept())
             self._kept.move_to_end(asked)
-            while len(self._kept) > 4 * KEPT:
+            while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-            return self._kept[asked]
+        with kept.lock:
+            if not kept.made:
+                kept.made.append(make())
+            return kept.made[0]
 
     def _forget(self) -> None:
         """After a change that was broken off, of which nobody was told."""
