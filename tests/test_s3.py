@@ -675,6 +675,7 @@ with findalike.open(sys.argv[2], batch_rows=4) as library:
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(
     bucket: str, photos: str, way: s3_server.Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
