@@ -3,6 +3,7 @@ out, whatever is moved, doubled, lost or not seen. `test_fleet_ray.py` has the s
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from findalike import fleet
 from findalike.errors import FleetError, UsageError
 from findalike.fleet.address import Asked, asked
 from findalike.fleet.shards import BYTES, FILES, Round, opening, sharded
-from findalike.fleet.worker import beginnings
+from findalike.fleet.worker import Facts, beginnings
 from findalike.ingest.plan import Job
 from findalike.types import Asset
 from fleets import Here, instead_of_ray, whole
@@ -220,6 +221,20 @@ def test_machines_that_are_not_alike_are_refused(pair: Pair, pictures: Path) -> 
     with pytest.raises(FleetError, match=r"another efficientnet-lite0@1-int8 .*sha256 differ"):
         other.add(pictures, workers=1)
     assert len(other) == 0
+
+
+def test_workers_are_told_no_secrets(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def told(facts: Facts) -> Facts:
+        seen.append(pickle.dumps(facts))
+        return facts
+
+    instead_of_ray(monkeypatch, Here(told=told))
+    with findalike.open(tmp_path / "library", milvus_token="root:very-secret") as library:
+        assert library.add(pictures, workers=1).added == 4
+    assert seen
+    assert b"very-secret" not in seen[0]
 
 
 # Shards
