@@ -18,11 +18,11 @@ from findalike.library import IN_MEMORY, Library, Mode, store_at
 from findalike.store import copying
 from findalike.store.base import Store
 from findalike.store.copying import Copying
-from findalike.transfer import export as export_
+from findalike.transfer import exporter as exporters
 from findalike.transfer import fill, manifest, proof
 from findalike.transfer.contents import Contents, StoreContents
-from findalike.transfer.export import Exporter
 from findalike.transfer.exported import Exported, guarded
+from findalike.transfer.exporter import Exporter
 from findalike.transfer.fill import Filled
 from findalike.transfer.proof import Part, Proof
 
@@ -132,7 +132,7 @@ def import_(
 def _written(store: Store, from_: str, place: Path, watch: Watch) -> tuple[Filled, tuple[Part, ...]]:
     """Write an export, compare, and finish it when it is whole."""
     contents, total = StoreContents(store), store.count()
-    begun = export_.begin(place, from_, export_.layout_of(store))
+    begun = exporters.begin(place, from_, exporters.layout_of(store))
     exporter = Exporter(place, begun, lambda done: watch("copying", done, total))
     written = exporter.write(contents)
     parts = _compared(contents, written, watch)
