@@ -363,6 +363,7 @@ class MilvusStore(MilvusReader):
 def _open(tables: Tables, make: bool) -> None:
     """Open the collections of a library, or make them."""
     place = tables.connection.place
+    tables.refuse_others()
     if not make and not tables.there():
         raise LibraryMissing(
             f"there is no library at {place.shown}; to make one: findalike index PATH --library {place.shown}"

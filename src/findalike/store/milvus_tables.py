@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 from pymilvus import DataType
-from pymilvus.grpc_gen import milvus_pb2, schema_pb2
+from pymilvus.grpc_gen import milvus_pb2
 
 from findalike.errors import LibraryError, LibraryMismatch
+from findalike.store import milvus_packing
 from findalike.store.base import is_indexable
 from findalike.store.lance_filter import escaped
 from findalike.store.milvus_connection import Connection
@@ -252,7 +253,7 @@ class Table:
         hits = found[0]
         plain = [hits.get_raw_item(i) for i in range(len(hits))]
         records = [{"distance": each["distance"], **each["entity"]} for each in plain]
-        return _with_vectors(records, hits.lazy_field_data)
+        return milvus_packing.with_vectors(records, hits.lazy_field_data)
 
     @property
     def _client(self) -> Any:
@@ -274,7 +275,7 @@ class Table:
         )
         if "v" not in names:
             return list(found)
-        return _with_vectors(list(list.__iter__(found)), found._lazy_field_data)
+        return milvus_packing.with_vectors(list(list.__iter__(found)), found._lazy_field_data)
 
     def _schema(self) -> Any:
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=_MADE_BY)
@@ -302,14 +303,16 @@ class Table:
         for 1,280 of them takes five times as long."""
         count, dim = len(records), self.dim or _NO_VECTOR
         block = np.zeros((count, dim), np.float32) if vectors is None else vectors
-        fields = [_texts(name, [each.get(name, "") for each in records]) for name in _TEXTS[self.part]]
-        fields += [_numbers(name, [each.get(name, 0) for each in records]) for name in _NUMBERS[self.part]]
+        fields = [
+            milvus_packing.texts(name, [each.get(name, "") for each in records]) for name in _TEXTS[self.part]
+        ]
+        fields += [
+            milvus_packing.numbers(name, [each.get(name, 0) for each in records])
+            for name in _NUMBERS[self.part]
+        ]
         further = [json.dumps(each, ensure_ascii=False).encode() for each in dynamic] or [b"{}"] * count
-        meta = schema_pb2.ScalarField(json_data=schema_pb2.JSONArray(data=further))
-        fields.append(_vectors(block, dim))
-        fields.append(
-            schema_pb2.FieldData(type=DataType.JSON, field_name="$meta", is_dynamic=True, scalars=meta)
-        )
+        fields.append(milvus_packing.vectors(block, dim))
+        fields.append(milvus_packing.dynamic(further))
         return milvus_pb2.UpsertRequest(
             db_name=self.connection.place.database,
             collection_name=self.name,
@@ -342,7 +345,13 @@ class Tables:
 
     def there(self) -> bool:
         """Whether there is a library."""
-        return self.assets.there()
+        return self.assets.there() and self.things.there()
+
+    def refuse_others(self) -> None:
+        """Raises LibraryMismatch, before anything is made, for collections of our names by another's hand."""
+        for table in (self.assets, self.things):
+            if table.there():
+                table.check()
 
     def open(self, several: Sequence[Table], make: bool) -> None:
         """Have these collections loaded, and made if they are not there."""
@@ -364,45 +373,3 @@ class Tables:
 
     def _table(self, name: str, part: str, dim: int = 0, metric: str = "L2") -> Table:
         return Table(self.connection, f"{self._prefix}_{name}", part, dim, metric=metric)
-
-
-def _texts(name: str, values: Sequence[str]) -> Any:
-    held = schema_pb2.ScalarField(string_data=schema_pb2.StringArray(data=values))
-    return schema_pb2.FieldData(type=DataType.VARCHAR, field_name=name, scalars=held)
-
-
-def _numbers(name: str, values: Sequence[int]) -> Any:
-    held = schema_pb2.ScalarField(long_data=schema_pb2.LongArray(data=values))
-    return schema_pb2.FieldData(type=DataType.INT64, field_name=name, scalars=held)
-
-
-def _vectors(block: Any, dim: int) -> Any:
-    """The field of vectors, of shape (records, dim). The numbers of a message are packed as numpy has them in
-    memory, after a tag and the length."""
-    raw = np.ascontiguousarray(block, "<f4").tobytes()
-    numbers = schema_pb2.FloatArray.FromString(b"\x0a" + _length(len(raw)) + raw)
-    held = schema_pb2.VectorField(dim=dim, float_vector=numbers)
-    return schema_pb2.FieldData(type=DataType.FLOAT_VECTOR, field_name="v", vectors=held)
-
-
-def _with_vectors(records: list[Record], fields: Iterable[Any]) -> list[Record]:
-    """The records of an answer with their vectors as numpy has them, taken from the message as they were put
-    into it: pymilvus makes a Python number of each, which takes ten times as long."""
-    for field in fields:
-        if field.field_name == "v" and records:
-            numbers = field.vectors.float_vector
-            count = len(numbers.data)
-            raw = numbers.SerializeToString()
-            block = np.frombuffer(raw, "<f4", count, len(raw) - 4 * count).reshape(len(records), -1)
-            for record, vector in zip(records, block, strict=True):
-                record["v"] = vector
-    return records
-
-
-def _length(number: int) -> bytes:
-    """A number in base 128, as messages have lengths."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
