@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from findalike.library import Library, open
     from findalike.query import Query, Term
     from findalike.search import Hits
-    from findalike.transfer import Copied, copy, export, import_
+    from findalike.transfer.moving import Copied, copy, export, import_
     from findalike.types import Asset, Card, Failure, Hit, Origin
 
 __all__ = [
