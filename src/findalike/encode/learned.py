@@ -141,7 +141,7 @@ def is_learned(card: Card) -> bool:
 def at_home(card: Card, home: Home) -> Card:
     """The card, its file taken from this library where it is there."""
     family, _, place = card.source.partition(":")
-    if not is_learned(card):
+    if not is_learned(card) or not place:
         return card
     own = home.path(f"{FOLDER}/{Path(place).name}")
     return replace(card, source=f"{family}:{own}") if own else card
