@@ -149,7 +149,8 @@ class Table:
         """Raises LibraryMismatch when it was not made by findalike, or for vectors of another size."""
         found = self._ask(self._client.describe_collection, self.name)
         names = {field["name"] for field in found["fields"]}
-        if not {*self.fields, "v"} <= names or found.get("description") != _MADE_BY:
+        signed = self.connection.place.is_file or found.get("description") == _MADE_BY  # a file keeps none
+        if not signed or not {*self.fields, "v"} <= names:
             raise LibraryMismatch(
                 f"{self.connection.place.shown}: the collection {self.name} there was not made by findalike; "
                 "give the library another name, or the server another database"
