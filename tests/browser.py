@@ -1,8 +1,8 @@
 """A real browser at a real server: for `pytest_plugins = ["web", "browser"]`.
 
 Chromium is looked for on the PATH, or where FINDALIKE_CHROMIUM says; the build without windows comes first,
-for it opens a page at half the cost. Without one these tests skip, unless FINDALIKE_NEEDS_CHROMIUM is set: then
-they fail. What the pages look like is kept in out/page.
+for it opens a page at half the cost. Without one these tests skip, unless FINDALIKE_NEEDS_CHROMIUM is set:
+then they fail. What the pages look like is kept in out/page.
 
 Whatever a test does, no page of it may write an error to the console, throw, break the page's policy or ask
 another host for anything.

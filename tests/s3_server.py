@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("s3fs", reason="needs pip install 'findalike[s3]'")
-server = pytest.importorskip("moto.server", reason="the server comes with pip install 'moto[s3]' flask flask-cors")
+server = pytest.importorskip("moto.server", reason="needs pip install 'moto[s3]' flask flask-cors")
 
 from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
 from moto.s3.models import s3_backends  # noqa: E402
