@@ -30,7 +30,7 @@ _numbers = itertools.count()
 @cache
 def port() -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running = server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     running.start()
     found: int = running.get_host_and_port()[1]
     return found
