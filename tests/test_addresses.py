@@ -24,7 +24,14 @@ def test_an_address_begins_with_a_scheme() -> None:
         ("milvus://root:secret@host:1/name", "milvus://host:1/name"),
         ("milvus://secret@host:1/name?tls=yes", "milvus://host:1/name?tls=yes"),
         ("milvus://host/name?token=secret&tls=yes", "milvus://host/name?token=…&tls=yes"),
+        ("milvus://root:sec/ret@host:1/name", "milvus://host:1/name"),
+        ("milvus://root:sec#ret@host:1/name", "milvus://host:1/name"),
+        ("milvus://root:sec?ret@host:1/name", "milvus://host:1/name"),
+        ("milvus://root:sec@ret@host:1/name", "milvus://host:1/name"),
+        ("milvus://host:1/name?database=a@b", "milvus://host:1/name?database=a@b"),
+        ("milvus://[::1]:1/name", "milvus://[::1]:1/name"),
         ("s3://bucket/a@b", "s3://bucket/a@b"),
+        ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
     ],
 )
 def test_secrets_are_not_shown(address: str, shown: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import platformdirs
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
-_SECRET = re.compile(r"(?<=://)[^/@?#]*@")
+_SECRET = re.compile(r"(?<=://)(?:[^/?#]*@|[^/@?#:]*:(?!\d*(?:[/?#]|$)).*@)")
+"""What stands before the host; a password with `/`, `?` or `#` in it, which makes no address, too."""
 _SECRETS = re.compile(r"(?<=[?&])((?:token|password|secret|key)=)[^&#]*", re.IGNORECASE)
 
 

@@ -58,8 +58,11 @@ def place(address: str, token: str = "") -> Place:
     try:
         parts = urlsplit(address)
         port = parts.port or PORT
-    except ValueError as error:
-        raise UsageError(f"{shown} is no address ({error}); one is like {_FORM}") from None
+    except ValueError:  # whose message may tell a part of the password
+        raise UsageError(
+            f"{shown} is no address: one is like {_FORM}, with a port from 0 to 65535; "
+            "a password with / ? or # goes into FINDALIKE_MILVUS_TOKEN"
+        ) from None
     asked = _asked(parts.query, shown)
     patience = _seconds(asked.get("patience", ""), shown)
     if not parts.hostname:
