@@ -166,13 +166,34 @@ def test_a_wrong_token_is_never_shown(cli: Cli, guarded: Server, many: Path) -> 
 # A server that takes no more
 
 
+def takes_nothing(server: Server) -> Callable[[], bool]:
+    """Whether the server refuses to write."""
+    client = pymilvus.MilvusClient(f"http://{server.place}", token=TOKEN)
+    if not client.has_collection("probe"):
+        client.create_collection("probe", dimension=2)
+
+    def refuses() -> bool:
+        try:
+            client.insert("probe", [{"id": 1, "vector": [0.0, 1.0]}])
+        except pymilvus.MilvusException:
+            return True
+        return False
+
+    return refuses
+
+
 def test_a_server_that_is_full_is_told_and_the_next_run_goes_on(
     cli: Cli, guarded: Server, many: Path, expected: dict[str, dict[str, bytes]]
 ) -> None:
     address = f"milvus://{guarded.place}/full?patience=20"
     run = begun("index", many, "--library", address, FINDALIKE_MILVUS_TOKEN=TOKEN, **PIECES)
     assert soon(written(f"milvus://{TOKEN}@{guarded.place}/full", 10), 60)
-    guarded.change(quotaAndLimits__limitWriting__forceDeny=True)
+    run.send_signal(signal.SIGSTOP)  # until the server has read what it is told
+    try:
+        guarded.change(quotaAndLimits__limitWriting__forceDeny=True)
+        assert soon(takes_nothing(guarded), 30)
+    finally:
+        run.send_signal(signal.SIGCONT)
     _, said = run.communicate(timeout=60)
     guarded.change(quotaAndLimits__limitWriting__forceDeny=False)
     assert run.returncode == 1, said
