@@ -212,6 +212,29 @@ def test_a_server_that_is_full_is_told_and_the_next_run_goes_on(
 # A server that dies, a way that stalls
 
 
+def test_collections_without_a_manifest_are_no_missing_library(cli: Cli, milvus: str, many: Path) -> None:
+    """So may one look while a server that was killed still reads its log: nothing is made in its place."""
+    address = f"milvus://{milvus}/torn"
+    assert cli("index", many / "000.png", "--library", address).returncode == 0
+    client = pymilvus.MilvusClient(f"http://{milvus}")
+    client.delete("findalike_torn_things", filter="part >= 0")
+    for command in (["info"], ["index", str(many)]):
+        refused(cli(*command, "--library", address), 1, "its collections are there", "wait a minute")
+
+
+def test_finished_libraries_survive_two_deaths_of_the_server(mortal: Server, many: Path) -> None:
+    address = f"milvus://{mortal.place}/finished"
+    with findalike.open(address) as library:
+        library.add(*(many / f"{n:03}.png" for n in range(20)))
+        before = contents(library)
+    for _ in range(2):
+        mortal.kill()
+        mortal.start()
+        assert soon(written(address, 20), 60)
+    with findalike.open(address, "r") as library:
+        assert contents(library) == before
+
+
 def test_a_server_that_is_killed_while_a_library_is_filled(
     mortal: Server, many: Path, expected: dict[str, dict[str, bytes]]
 ) -> None:

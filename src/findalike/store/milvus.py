@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
-from findalike.errors import LibraryMissing, Unsupported, UsageError
+from findalike.errors import LibraryError, LibraryMissing, Unsupported, UsageError
 from findalike.query import Kind
 from findalike.settings import Settings
 from findalike.store import banks, columns, manifest, milvus_index, milvus_place, milvus_records
@@ -42,13 +42,18 @@ class MilvusStore(MilvusReader):
         try:
             tables = Tables(connection)
             _open(tables, self._writable)
-            super().__init__(connection, tables)
+            try:
+                super().__init__(connection, tables)
+            except LibraryMissing:
+                _refuse_torn(tables)
+                raise
         except BaseException:
             connection.close()
             raise
         self._known: set[int] | None = None  # while held: which assets this store wrote or read since
         self._failed: set[str] | None = None
         self._held_at = 0
+        self._unsealed = False  # whether pictures were written since
 
     @contextmanager
     def locked(self, wait: float) -> Iterator[None]:
@@ -60,6 +65,7 @@ class MilvusStore(MilvusReader):
             self._known, self._failed, self._held_at = set(), None, self._connection.clock
             try:
                 yield
+                self._seal()
             finally:
                 self._known = None
                 self._connection.before_write = lambda: None
@@ -135,6 +141,7 @@ class MilvusStore(MilvusReader):
             self._put_failures([a.uri for a in batch.assets], batch.failures)
             self._journal.note(ids - set(owners))
             self._remember(assets)
+            self._unsealed = True
 
     def update(self, assets: Sequence[Asset]) -> None:
         with self._writing():
@@ -199,9 +206,17 @@ class MilvusStore(MilvusReader):
             self._settle()
             for card in self.cards().values():
                 milvus_index.refresh(self._tables.rows(card), card, progress)
+            self._unsealed = True
 
     def purge(self, progress: Progress = lambda _: None) -> None:
         raise Unsupported(self.lacks["purge"])
+
+    def _seal(self) -> None:
+        """Once pictures were written: a server that dies twice may lose what it has in its log alone."""
+        if self._unsealed and not self._place.is_file:
+            spaces = [self._tables.rows(card) for card in self.cards().values()]
+            self._tables.seal([self._tables.things, self._tables.assets, *spaces])
+        self._unsealed = False
 
     def _demand(self) -> None:
         if not self._writable:
@@ -369,8 +384,21 @@ def _open(tables: Tables, make: bool) -> None:
             f"there is no library at {place.shown}; to make one: findalike index PATH --library {place.shown}"
         )
     tables.open([tables.things, tables.assets], make)
-    if make:
-        files = MilvusSidecars(tables.things, place.shown)
-        files.refresh(strong=True)
-        if files.stamp(manifest.NAME) is None:
-            manifest.write(files, {})
+    if not make:
+        return
+    files = MilvusSidecars(tables.things, place.shown)
+    files.refresh(strong=True)
+    if files.stamp(manifest.NAME) is None:
+        _refuse_torn(tables)
+        manifest.write(files, {})
+
+
+def _refuse_torn(tables: Tables) -> None:
+    """Raises LibraryError where there is no manifest, but something that only a library with one has."""
+    if tables.filled():
+        raise LibraryError(
+            f"{tables.connection.place.shown}: its collections are there, but its manifest is not. A server "
+            "that was just started may still be reading its log: wait a minute and run the command again. If "
+            "it stays so, records were lost: index into a library of another name, or put the server's files "
+            "back from a copy"
+        )
