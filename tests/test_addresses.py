@@ -15,6 +15,7 @@ def test_an_address_begins_with_a_scheme() -> None:
     assert addresses.scheme("milvus://host:19530/name") == "milvus"
     assert addresses.scheme("s3://bucket/prefix") == "s3"
     assert addresses.scheme("/pictures/my.library") == ""
+    assert addresses.scheme("MILVUS://host/name") == "milvus"
     assert addresses.scheme("C://folder") == "", "a drive is no scheme"
 
 

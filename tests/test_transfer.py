@@ -554,3 +554,9 @@ def test_what_was_open_stays_open(furnished: Path) -> None:
         assert findalike.copy(source, target).source == str(furnished)
         assert len(source) == len(target) == 25
         assert default().library  # and the settings are not asked for another
+
+
+def test_a_copy_into_memory_is_refused_on_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    run = cli("copy", tmp_path / "library", ":memory:")
+    assert run.returncode == 2
+    assert ":memory: is gone when the command ends" in run.stderr

@@ -100,6 +100,7 @@ def store_at(path: Path_ | None, mode: Mode, settings: Settings) -> tuple[Store,
     if scheme := addresses.scheme(given):
         if scheme in LOCAL:
             raise UsageError(f"{given}: give the path of a folder as it is, without {scheme}://")
+        given = scheme + given[len(scheme) :]  # whatever case it was typed in
         return plugins.load("findalike.stores", scheme)(given, mode, settings), addresses.shown(given)
     if not given:
         raise UsageError("the path of the library is empty; give the path of a folder")

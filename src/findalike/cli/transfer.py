@@ -16,7 +16,9 @@ from findalike import transfer
 from findalike.cli.figures import print_table
 from findalike.cli.main import DONE, FAILED
 from findalike.cli.options import console, json_option, library_option, number, say
+from findalike.errors import UsageError
 from findalike.evaluate.report import Table
+from findalike.library import IN_MEMORY
 from findalike.transfer import Copied, Watch, proof
 
 _PHASES = {"copying": "Copying", "optimizing": "Optimizing", "proving": "Comparing"}
@@ -49,6 +51,8 @@ def copy(source: str, target: str, check: bool, queries: int, wait: bool, as_jso
     that was stopped goes on with the same command; until it is whole, nothing else opens the new library.
     Exits with 1 when both do not hold the same, or do not answer alike.
     """
+    if IN_MEMORY in (source, target):
+        raise UsageError(f"{IN_MEMORY} is gone when the command ends; name a folder or an address")
     with _progress() as watch:
         done = transfer.copy(source, target, check, queries, _seconds(wait), watch)
     return _report(done, as_json)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -69,6 +70,7 @@ _DENIED = (
     "permission deny",
     "permission denied",
 )
+_NO_DATABASE = re.compile(r"database\S* not (?:found|exist)|database not")
 
 
 class Connection:
@@ -162,7 +164,7 @@ class Connection:
                 "the server refuses this user: set FINDALIKE_MILVUS_TOKEN to USER:PASSWORD or a token "
                 "that may read and write there"
             )
-        if "database not found" in told or "database not exist" in told:
+        if _NO_DATABASE.search(told):
             named = self.place.database
             return f"the server has no database {named!r}: make it, or name another with ?database="
         if _code(error) is grpc.StatusCode.UNIMPLEMENTED or "unimplemented" in told:
@@ -199,7 +201,8 @@ class Connection:
                 f"and is milvus-lite there (pip install 'findalike[milvus-lite]')? ({told[:300]})"
             )
         lower = told.lower()
-        if any(sign in lower for sign in (*_DENIED, "database not")) or "unimplemented" in lower:
+        known = any(sign in lower for sign in _DENIED) or _NO_DATABASE.search(lower)
+        if known or "unimplemented" in lower:
             return LibraryError(f"{self.place.shown}: {self._advice(error, lower)} ({told[:300]})")
         tls = "without" if self.place.uri.startswith("http:") else "with"
         return LibraryError(
