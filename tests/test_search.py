@@ -328,6 +328,13 @@ def test_what_cannot_be_asked(shelf: findalike.Library, album: Path) -> None:
         shelf.search(path, encoder="resnet")
 
 
+def test_words_find_nothing_in_a_library_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with findalike.open(tmp_path / "library") as library:
+        library.add(tmp_path / "none")
+        assert list(library.search(text="a cat")) == []
+
+
 def test_an_empty_library_cannot_be_searched(library: findalike.Library, album: Path) -> None:
     with pytest.raises(LibraryMissing, match="is empty: fill it with findalike index FOLDER"):
         library.search(album / "coffee.jpg")

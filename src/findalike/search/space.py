@@ -336,7 +336,8 @@ class Space:
             if not _is_text(s):
                 total += s.term.weight * self._turned(s) / LOOKS
             elif s.vector.any():
-                total += s.term.weight * s.vector / max(float((self._rows() @ s.vector).std()), 1e-3)
+                seen_so = self._rows() @ s.vector
+                total += s.term.weight * s.vector / max(float(seen_so.std()) if len(seen_so) else 0.0, 1e-3)
         length = float(np.linalg.norm(total))
         return (total / length).astype(np.float32) if length > 1e-9 else total.astype(np.float32)
 
