@@ -128,7 +128,7 @@ def _peak(figures: Figures, rows: int) -> float:
 MEASURES = (
     Measure("on disk, GB", _disk, (1,), "a n"),
     Measure("building the index, processor s", _of("optimize", "cpu s"), (1, 1.5), "a n + b n^1.5"),
-    Measure("search, processor ms", _of("query", "query cpu ms"), (0, 1), "a + b n"),
+    Measure("search (a third probed), processor ms", _of("query", "query cpu ms"), (0, 1), "a + b n"),
     Measure(
         "search with a filter of 1 %, processor ms", _of("query", "query, 1 %, cpu ms"), (0, 1), "a + b n"
     ),
