@@ -233,9 +233,9 @@ def milvus(shared: Path) -> str:
     return shared_server(shared)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_server(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Starts a server for a test alone: own_server(common__security__authorizationEnabled=True)."""
+    """Starts a server for the tests of one file: own_server(common__security__authorizationEnabled=True)."""
     with ExitStack() as stack:
 
         def started(**changes: object) -> Server:
