@@ -28,6 +28,8 @@ from typing import Any
 import filelock
 import pytest
 
+from findalike.store import manifest
+
 ROLES = ("proxy", "rootCoord", "queryCoord", "queryNode", "dataCoord", "dataNode", "indexCoord", "indexNode")
 QUICK = {
     "proxy.timeTickInterval": 20,
@@ -214,17 +216,30 @@ def end_shared(shared: Path) -> None:
 
 
 def emptied(place: str, library: str, kept: str) -> None:
-    """Take all that a library holds away, but leave its collections, of its spaces that of `kept`."""
+    """Take all that a library holds away, but leave it a library: with its collections, of its spaces that of
+    `kept`, and an empty manifest."""
     pymilvus = pytest.importorskip("pymilvus", reason="pip install 'findalike[milvus]'")
     tables = importlib.import_module("findalike.store.milvus_tables")
     prefix = f"{tables.prefix(library)}_"
     stay = {prefix + name for name in (tables.ASSETS, tables.THINGS, tables.rows_name(kept))}
     with closing(pymilvus.MilvusClient(f"http://{place}")) as client:
-        for name in (name for name in client.list_collections() if name.startswith(prefix)):
+        there = [name for name in client.list_collections() if name.startswith(prefix)]
+        for name in there:
             if name in stay:
                 client.delete(name, filter='id != ""')
             else:
                 client.drop_collection(name)
+    if there:
+        _without_cards(f"milvus://{place}/{library}")
+
+
+def _without_cards(address: str) -> None:
+    connecting, things, tables, places = (
+        importlib.import_module(f"findalike.store.milvus_{name}")
+        for name in ("connection", "things", "tables", "place")
+    )
+    with closing(connecting.Connection(places.place(address))) as connection:
+        manifest.write(things.MilvusSidecars(tables.Tables(connection).things, address), {})
 
 
 @pytest.fixture(scope="session")
