@@ -8,8 +8,22 @@ UV ?= $(shell command -v uv 2>/dev/null)
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WITH_TORCH := $(VENV)/.with-torch
 PYTHON_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 BENCHMARKS := start ingest query store server memory evaluate
+
+COMMA := ,
+ifneq ($(UV),)
+define install
+@test -x $(BIN)/python || $(UV) venv --quiet --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(1)]'
+endef
+else
+define install
+@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'
+endef
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench eval results docs constraints clean
@@ -30,19 +44,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(PYTHON_RANGE)' || { \
 	  echo "findalike needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is not one of them;" \
 	    "name one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
-ifneq ($(UV),)
-	@test -x $(BIN)/python || $(UV) venv --quiet --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,demo]'
-else
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo]'
-endif
+	$(call install,dev$(COMMA)demo)
+	@touch $@
+
+# PyTorch is large, and the tests of training alone need it.
+$(WITH_TORCH): $(INSTALLED)
+	$(call install,dev$(COMMA)demo$(COMMA)train)
 	@touch $@
 
 demo: setup ## Index real photographs, search them, write contact sheets to findalike-demo
 	$(BIN)/findalike demo
 
-test: setup ## Run all tests; those that need picture sets skip where ../shared/data is not there
+test: $(WITH_TORCH) ## Run all tests; those that need picture sets skip where ../shared/data is not there
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: setup ## Lint, formatting, types, layers and documentation
@@ -83,7 +96,7 @@ constraints: ## Resolve all dependencies anew and write constraints.txt
 	rm -rf out/constraints && mkdir -p out
 	$(PYTHON) -m venv out/constraints
 	out/constraints/bin/python -m pip install --quiet --upgrade pip
-	out/constraints/bin/python -m pip install --quiet '.[dev,demo]'
+	out/constraints/bin/python -m pip install --quiet '.[dev,demo,train]'
 	{ sed -n '/^#/p' constraints.txt; \
 	  out/constraints/bin/python -m pip freeze --exclude findalike | LC_ALL=C sort -f; } > out/constraints.txt
 	mv out/constraints.txt constraints.txt
