@@ -53,6 +53,8 @@ def test_each_library_has_a_folder_of_its_own_here(monkeypatch: pytest.MonkeyPat
         ("nowhere://x/y", "no store is named 'nowhere'; there are: .*memory"),
         ("memory://x", "memory://x: give the path of a folder as it is"),
         ("lance:///x", "lance:///x: give the path of a folder as it is"),
+        ("milvus:/host/x", "milvus:/host/x has one slash"),
+        ("S3:/bucket/x", "S3:/bucket/x has one slash"),
     ],
 )
 def test_an_address_of_no_store_is_refused(address: str, message: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_ONE_SLASH = re.compile(r"([a-z][a-z0-9+.-]+):/(?!/)", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=://)(?:[^/?#]*@|[^/@?#:]*:(?!\d*(?:[/?#]|$)).*@)")
 """What stands before the host; a password with `/`, `?` or `#` in it, which makes no address, too."""
 _SECRETS = re.compile(r"(?<=[?&])((?:token|password|secret|key)=)[^&#]*", re.IGNORECASE)
@@ -17,6 +18,12 @@ _SECRETS = re.compile(r"(?<=[?&])((?:token|password|secret|key)=)[^&#]*", re.IGN
 def scheme(address: str) -> str:
     """The scheme of an address, which names the store; empty for the path of a folder."""
     found = _SCHEME.match(address)
+    return found[1].lower() if found else ""
+
+
+def mistyped(address: str) -> str:
+    """The scheme of what begins as an address does, but with one slash; empty for all else."""
+    found = _ONE_SLASH.match(address)
     return found[1].lower() if found else ""
 
 

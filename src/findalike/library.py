@@ -29,6 +29,7 @@ from findalike.errors import (
     ReadError,
     UsageError,
 )
+from findalike.feedback import Feedback
 from findalike.ingest import Report, Watch
 from findalike.learn.of_library import Learning
 from findalike.look import THING, WAYS
@@ -102,6 +103,8 @@ def store_at(path: Path_ | None, mode: Mode, settings: Settings) -> tuple[Store,
             raise UsageError(f"{given}: give the path of a folder as it is, without {scheme}://")
         given = scheme + given[len(scheme) :]  # whatever case it was typed in
         return plugins.load("findalike.stores", scheme)(given, mode, settings), addresses.shown(given)
+    if addresses.mistyped(given) in plugins.names("findalike.stores"):
+        raise UsageError(f"{given} has one slash: the address of a library is like SCHEME://PLACE")
     if not given:
         raise UsageError("the path of the library is empty; give the path of a folder")
     folder = Path(os.path.expanduser(given)).absolute()  # noqa: PTH111  (Path's raises for a user it lacks)
@@ -126,6 +129,7 @@ class Library(Learning, Cleanup):
         self._finders: list[str] = []
         self._loading = threading.Lock()
         self.people = People(store, self._writing, mode == "a")
+        self.feedback = Feedback(store.sidecars, self._writing)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ import grpc
 import ray
 
 from findalike.errors import FleetError
-from findalike.fleet.address import Asked
+from findalike.fleet.address import AUTO, Asked
 from findalike.fleet.quiet import hushed
 from findalike.fleet.stream import Pool, Stream
 from findalike.fleet.worker import VERSION, Facts
@@ -123,6 +123,11 @@ def _connect(asked: Asked, threads: int) -> None:
             else:
                 _start(asked.workers * threads + ROOM)
     except Exception as error:  # what Ray raises has no common root
+        if asked.address == AUTO and isinstance(error, ConnectionError):
+            raise FleetError(
+                "no Ray cluster runs on this machine: start one with ray start --head, or have findalike start "
+                "processes of its own, such as --workers 4"
+            ) from None
         cluster = f"the Ray cluster at {asked.address} cannot be joined"
         raise FleetError(
             f"{cluster if asked.address else 'Ray cannot be started'}: {_said(error)}"

@@ -71,6 +71,8 @@ _DENIED = (
     "permission denied",
 )
 _NO_DATABASE = re.compile(r"database\S* not (?:found|exist)|database not")
+_CAUSE = re.compile(r"to remote host: ([\w ]+?)(?= UNAVAILABLE| *$|[^\w ])")
+"""In what gRPC tells, several times and at length, of a server that it did not reach."""
 
 
 class Connection:
@@ -208,7 +210,7 @@ class Connection:
         return LibraryError(
             f"{self.place.shown}: no Milvus server answers at {self.place.uri}, asked {tls} TLS; is it "
             "running, is the port right, and does it want ?tls=yes or a token in FINDALIKE_MILVUS_TOKEN? "
-            f"({told[:300]})"
+            f"({cause[1] if (cause := _CAUSE.search(told)) else told[:300]})"
         )
 
     def _version(self) -> tuple[int, ...]:
