@@ -125,8 +125,8 @@ def _connect(asked: Asked, threads: int) -> None:
     except Exception as error:  # what Ray raises has no common root
         if asked.address == AUTO and isinstance(error, ConnectionError):
             raise FleetError(
-                "no Ray cluster runs on this machine: start one with ray start --head, or have findalike start "
-                "processes of its own, such as --workers 4"
+                "no Ray cluster runs on this machine: start one with ray start --head, or have findalike "
+                "start processes of its own, such as --workers 4"
             ) from None
         cluster = f"the Ray cluster at {asked.address} cannot be joined"
         raise FleetError(
