@@ -161,7 +161,9 @@ def load(card: Card, settings: Settings) -> Encoder:
 
 def reads_words(card: Card) -> bool:
     """Whether a card's encoder has a side for texts."""
-    return (_family(card.name) or _entry(card.name)).load_text is not None
+    if family := _family(card.name):
+        return family.load_text is not None and "text" in card.modalities
+    return _entry(card.name).load_text is not None
 
 
 def load_text(card: Card, settings: Settings) -> TextEncoder:

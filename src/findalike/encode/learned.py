@@ -35,7 +35,9 @@ COMMANDS = {WHITENED: "learn-whitening", BAG: "learn-vocabulary", VLAD: "learn-v
 REVISION = "1"
 """Raised when the same files would give other vectors than before."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}", re.IGNORECASE)
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}", re.IGNORECASE)
+"""What people may call what was learned, so that it can be typed and be the name of a file."""
+
 _CARD = "card"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -68,7 +70,7 @@ class Home:
 
 def named(family: str, name: str) -> str:
     """The name of a card. Raises UsageError for one that could not be typed again."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"the name {name!r} cannot be used: up to 60 letters, digits, dots, dashes and underlines, the "
             "first a letter or digit"

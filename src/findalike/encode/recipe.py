@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from findalike import pixels
 from findalike.errors import EncoderError
 from findalike.types import Picture, Pixels
 
@@ -19,6 +20,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KEPT = 0.875
 """The share of the short side that a centre crop keeps where nothing says otherwise, 224 of 256; and what
 `base.short_side` takes a card's `side` to be of the picture that it asks the decoder for."""
+
+MOST_PIXELS = 4_096
+"""Of a side of what a trained encoder may ask for."""
 
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by their numbers in Pillow
 
@@ -96,6 +100,50 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
     """The recipe that a card keeps."""
     typed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return Recipe(**typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """Pictures as the default encoders see them (`pixels.square`): the centre of the short side's `crop`,
+    scaled to `side`, as uint8 of shape (n, side, side, 3)."""
+
+    side: int
+    crop: float
+
+    def prepared(self, pictures: Sequence[Picture]) -> NDArray[Any]:
+        return np.stack([pixels.square(picture.pixels, self.side, self.crop) for picture in pictures])
+
+
+def of_card(values: Mapping[str, Any]) -> Recipe | Square:
+    """What a trained encoder's card says: `side` and `crop` of a `Square`, or all of a `Recipe`. Raises
+    TypeError, ValueError for what neither understands."""
+    if set(values) == {"side", "crop"}:
+        found: Recipe | Square = Square(int(values["side"]), float(values["crop"]))
+        if not (1 <= found.side <= MOST_PIXELS and 0 < found.crop <= 1):  # type: ignore[union-attr]
+            raise ValueError(f"side must be from 1 to {MOST_PIXELS}, and crop above 0 and at most 1")
+        return found
+    found = from_json(values)
+    _check(found)
+    return found
+
+
+def _check(found: Recipe) -> None:
+    """Raises TypeError, ValueError for a recipe that could not be followed."""
+    scaled = (found.scaled,) if isinstance(found.scaled, int) else found.scaled
+    lengths = (*found.size, *scaled)
+    if len(found.size) != 2 or any(type(n) is not int or not 1 <= n <= MOST_PIXELS for n in lengths):
+        raise ValueError(f"size and scaled must be whole numbers from 1 to {MOST_PIXELS}")
+    choices = {
+        "resample": (found.resample, _FILTERS),
+        "layout": (found.layout, ("NCHW", "NHWC")),
+        "channels": (found.channels, ("rgb", "bgr")),
+        "dtype": (found.dtype, ("float32", "float16", "uint8")),
+    }
+    for name, (value, known) in choices.items():
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}, but it must be {', '.join(known)}")
+    if not np.isfinite([found.scale, *_numbers(found.mean), *_numbers(found.std)]).all() or 0 in found.std:
+        raise ValueError("scale, mean and std must be numbers, and no std 0")
 
 
 def configured(config: Mapping[str, Any], fixed: tuple[int, int] | None = None) -> Recipe:

@@ -14,6 +14,9 @@ from typing import Any
 
 from findalike.errors import UsageError
 
+PAIR = "file"
+"""The family whose references name a file and the card beside it: no hub has them, none takes options."""
+
 _HUB = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -49,6 +52,8 @@ def parse(text: str) -> Reference:
         family, rest = f"{family}:onnx", rest.removeprefix("onnx:")
     if not rest:
         raise UsageError(f"{text} names no model: give its path, such as {family}:PATH")
+    if family == PAIR:
+        return _pair(rest)
     whole = Reference(family, rest)
     if whole.path.exists():
         return whole
@@ -58,6 +63,13 @@ def parse(text: str) -> Reference:
     if not here.path.exists() and here.path.suffix != ".onnx" and (found := _HUB.fullmatch(place)):
         return Reference(family, found["name"], True, found["revision"] or "", options)
     return here
+
+
+def _pair(place: str) -> Reference:
+    """A pair by its .onnx, whichever way it was named; another file that is there by its own name."""
+    given = Reference(PAIR, place)
+    known = given.path.suffix == ".onnx" or (given.path.suffix != ".json" and given.path.is_file())
+    return given if known else Reference(PAIR, f"{place.removesuffix('.json')}.onnx")
 
 
 def _option(written: str, text: str) -> tuple[str, str]:

@@ -1,0 +1,254 @@
+"""An encoder that was trained here: `--encoder file:PATH/NAME.onnx`, beside which NAME.json says what it is.
+
+`findalike train` writes both; see `file_card`. A head makes its vectors of another encoder's, so a library
+has them from those that it stores; and since it is small, the library keeps a copy of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from findalike import plugins
+from findalike.encode import (
+    catalog,
+    file_card,
+    file_graph,
+    folder,
+    graph,
+    learned,
+    pickles,
+    recipe,
+    reference,
+)
+from findalike.encode.base import Encoder, TextEncoder, encode
+from findalike.encode.catalog import Family
+from findalike.encode.file_card import FAMILY as NAME
+from findalike.encode.file_card import HEAD, PIXELS, VECTORS, FileCard
+from findalike.encode.graph import Graph
+from findalike.errors import EncoderError, UsageError
+from findalike.settings import Settings
+from findalike.types import Card, Picture, Vectors
+
+REVISION = "1"
+"""Raised when the same files would give other vectors than before."""
+
+_AT_ONCE = 4_096
+"""Vectors that a head is given at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """An encoder after another. `derive` needs that one's vectors alone, and no pictures."""
+
+    card: Card
+    encoder: Encoder
+    graph: Graph
+
+    @property
+    def base(self) -> Card:
+        return self.encoder.card
+
+    def derive(self, vectors: Vectors) -> Vectors:
+        """Of the base's vectors, shape (n, base.dim), the card's, shape (n, card.dim): one of zeros stays so.
+        Raises EncoderError."""
+        rows = np.asarray(vectors, np.float32)
+        found = [self._run(rows[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
+        if not found:
+            return np.empty((0, self.card.dim), np.float32)
+        return np.concatenate(found) * rows.any(axis=1, keepdims=True)
+
+    def _run(self, rows: Vectors) -> Vectors:
+        found: Vectors = self.graph.run({VECTORS: rows}, [file_graph.OUTPUT])[0]
+        return _finite(found, self.graph.path)
+
+    def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
+        return self.derive(encode(self.encoder, pictures))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network of pictures, prepared as its card's recipe says."""
+
+    card: Card
+    graph: Graph
+
+    def encode_batch(self, pictures: Sequence[Picture]) -> Vectors:
+        how = self.card.preprocessing
+        rows = {PIXELS: recipe.of_card(how["recipe"]).prepared(pictures)}
+        found = graph.in_rows(self.graph, {}, rows, file_graph.OUTPUT, how["batch"])
+        return _finite(found, self.graph.path)
+
+
+def _finite(found: Vectors, path: Path) -> Vectors:
+    if not np.isfinite(found).all():
+        raise EncoderError(f"{path} gave numbers that are not finite for a picture; {file_graph.AGAIN}")
+    return found
+
+
+# The card of a pair
+
+
+def card_of(text: str, precision: str | None = None) -> Card:
+    """The card that a reference stands for; the graph is looked into and run on a few rows.
+
+    Raises UsageError for what is not there or is asked for wrongly, EncoderError for a pair that cannot be
+    used.
+    """
+    path = reference.parse(text).path
+    if path.is_file() or path.suffix.lower() in pickles.ENDINGS:
+        _check_ending(path)
+    written = file_card.read(path)
+    onnx, _ = file_card.pair(path)
+    _check_digest(onnx, written)
+    if precision not in (None, written.precision):
+        raise UsageError(f"{text} is computed in {written.precision}; leave out the precision")
+    loaded = file_card.try_graph(onnx, written)
+    base = base_of(onnx, written) if written.kind == HEAD else None
+    if base:
+        _check_width(loaded, base)
+    return _card(written, onnx, base, loaded)
+
+
+def _check_ending(path: Path) -> None:
+    """Raises EncoderError for a pickle, UsageError for another file than one of a pair."""
+    pickles.refuse(path)
+    if path.suffix not in (".onnx", ".json"):
+        raise UsageError(
+            f"{path} is no trained encoder, which is a .onnx and a .json of one name; another network: "
+            f"--encoder onnx:{path}"
+        )
+
+
+def _check_digest(onnx: Path, written: FileCard) -> None:
+    if onnx.stat().st_size and (found := folder.sha256(onnx)) != written.onnx_sha256:
+        pickles.refuse(onnx)
+        raise EncoderError(
+            f"{onnx} is not the file that {onnx.stem}.json is the card of: its SHA-256 is {found}, not "
+            f"{written.onnx_sha256}; put back the two that belong together, or train anew: findalike train"
+        )
+
+
+def _check_width(loaded: Graph, base: Card) -> None:
+    width = loaded.inputs[0].shape[1]
+    if width != base.dim:
+        raise EncoderError(
+            f"{loaded.path} takes vectors of {width} numbers, but those of {base.space}, on which its card "
+            f"says it was trained, have {base.dim}; {file_graph.AGAIN}"
+        )
+
+
+def _card(written: FileCard, onnx: Path, base: Card | None, loaded: Graph) -> Card:
+    """The card of the space: named by what makes its vectors, and by nothing of where it lies."""
+    how: dict[str, Any] = {"kind": written.kind}
+    if base and written.base:
+        how |= {key: base.preprocessing[key] for key in ("side", "crop") if key in base.preprocessing}
+        how["base"] = {key: written.base[key] for key in ("space", "precision", "sha256")}
+    else:
+        found = recipe.of_card(written.recipe or {})
+        how |= {"side": found.side, "recipe": dict(written.recipe or {}), "batch": loaded.inputs[0].shape[0]}
+    if written.text:
+        how["text"] = dict(written.text)
+    digest = reference.digest(written.onnx_sha256, how, "none", written.dim)
+    return Card(
+        f"{learned.named(NAME, written.name)}-{digest}",
+        written.revision,
+        written.dim,
+        written.metric,
+        modalities=("image", "text") if written.text else ("image",),
+        preprocessing=how,
+        pooling="none",
+        precision=written.precision,
+        licence=written.licence,
+        source=f"{NAME}:{onnx}",
+        sha256=written.onnx_sha256,
+        calibration=written.calibration,
+    )
+
+
+def base_of(onnx: Path, written: FileCard) -> Card:
+    """The card whose vectors a head takes. One of files of its own is looked for beside the head first, as a
+    library keeps it. Raises UsageError, EncoderError."""
+    wanted = written.base or {}
+    family, _, place = wanted["reference"].partition(":")
+    beside = [onnx.with_name(Path(place).name)] if place else []
+    if family == NAME:
+        beside.append(onnx.with_name(f"{kept_as(wanted['space'].partition('@')[0])}.onnx"))
+    named = [f"{family}:{path}" for path in beside if path.is_file()] + [wanted["reference"]]
+    differing = []
+    for each in named:
+        try:
+            base = catalog.find(each, wanted["precision"])
+        except (EncoderError, UsageError) as error:
+            raise EncoderError(f"{onnx} needs the encoder {wanted['space']}: {error}") from error
+        if (base.space, base.sha256) == (wanted["space"], wanted["sha256"]):
+            return base
+        differing.append(f"{each} is {base.space} of SHA-256 {base.sha256 or 'none'}")
+    raise EncoderError(
+        f"{onnx} was trained on vectors of {wanted['space']} of SHA-256 {wanted['sha256'] or 'none'}, but "
+        f"{' and '.join(differing)}: put that encoder back, or train anew with findalike train"
+    )
+
+
+# The encoder of a card
+
+
+def located(card: Card) -> dict[str, Path]:
+    """The pair of a card. Raises EncoderError when one of them is gone."""
+    onnx, beside = file_card.pair(reference.parse(card.source).path)
+    for path in (onnx, beside):
+        if not path.is_file():
+            raise EncoderError(
+                f"{path} is gone, of which {card.space} was made: put {onnx.name} and {beside.name} back, or "
+                f"say where they are now: findalike index --encoder {NAME}:PATH on the folders again"
+            )
+    return {"model": onnx, "card": beside}
+
+
+def load(card: Card, settings: Settings) -> Head | Network:
+    """The encoder of a card. Raises EncoderError when a file is gone or is another than then, UsageError."""
+    onnx, written = verified(card)
+    loaded = file_graph.opened(onnx, written.wanted)
+    if written.kind != HEAD:
+        return Network(card, loaded)
+    base = catalog.load(base_of(onnx, written), settings)
+    _check_width(loaded, base.card)
+    return Head(card, base, loaded)
+
+
+def load_text(card: Card, settings: Settings) -> TextEncoder:
+    """The side of texts, which `preprocessing["text"]` names. Raises UsageError where the card has none,
+    EncoderError."""
+    if "text" not in card.preprocessing:
+        raise UsageError(f"{card.space} sees pictures and reads no words")
+    verified(card)
+    side: TextEncoder = plugins.on_use("findalike.encode.file_text").load(card, settings)
+    return side
+
+
+def verified(card: Card) -> tuple[Path, FileCard]:
+    """The .onnx of a library's card, and what its .json says now. Raises EncoderError for another than
+    then."""
+    files = located(card)
+    folder.verify({"model": files["model"]}, {"model": card.sha256}, card.space)
+    written = file_card.read(files["model"])
+    if written.onnx_sha256 != card.sha256:
+        raise EncoderError(
+            f"{files['card']} is of another training than {card.space}: put back the one that belongs to it"
+        )
+    return files["model"], written
+
+
+# A copy inside the library
+
+
+def kept_as(name: str) -> str:
+    """The name, without an ending, of the copies that a library keeps of a pair, by the name of its card."""
+    return name.replace(":", "-")
+
+
+FAMILY = Family(card_of, located, load, load_text)
