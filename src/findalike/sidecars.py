@@ -1,6 +1,6 @@
 """The small named files that belong to a library beside its pictures: who is in them, which finders of parts
-it was filled with, what was learned of it, and its manifest. Each is written whole or not at all, so a reader
-sees the old one or the new one.
+it was filled with, what was learned of it, what people said of its hits, and its manifest. Each is written
+whole or not at all, so a reader sees the old one or the new one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ OWN = frozenset(
 )
 """Names of what a store keeps for itself: not part of what moves with the pictures to another store."""
 
-PARTS = ("", "learned", "duplicates")
+PARTS = ("", "learned", "duplicates", "attributes", "feedback")
 """The folders, of a library in a folder, that sidecars lie in."""
-_ENDINGS = ("", ".json", ".npz")
+_ENDINGS = ("", ".json", ".jsonl", ".npz")
 
 
 class Sidecars(Protocol):
