@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import findalike
-from findalike import feedback
+from findalike import feedback, logbook
 from findalike.errors import LibraryError, UsageError
 from findalike.feedback import Feedback, Mark, Pair, pairs
 from findalike.sidecars import FolderSidecars, MemorySidecars, Sidecars
@@ -73,8 +73,9 @@ def test_pairs_are_for_training() -> None:
 
 
 def test_files_stay_small_and_old_clicks_go(sidecars: Sidecars, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("LINES", 4), ("MOST_SAID", 10), ("MOST_CLICKS", 10)):
-        monkeypatch.setattr(feedback, name, value)
+    monkeypatch.setattr(logbook, "LINES", 4)
+    monkeypatch.setattr(feedback, "MOST_SAID", 10)
+    monkeypatch.setattr(feedback, "MOST_CLICKS", 10)
     kept = over(sidecars)
     said = [Mark("q", f"h{i}", "match") for i in range(10)]
     clicks = [Mark("q", f"c{i}", "click") for i in range(30)]

@@ -6,15 +6,15 @@ it: it is there to learn from, and stays on the machine of the library.
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from findalike.errors import LibraryError, UsageError
+from findalike.errors import UsageError
+from findalike.logbook import Logbook, Record
 from findalike.sidecars import Sidecars
 
 Verdict = Literal["match", "no match", "click"]
@@ -24,9 +24,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 FOLDER = "feedback"
 SAID, CLICKS = KINDS = ("said", "clicks")
-LINES = 1_000
-"""Marks of one file: the last file is written anew with every mark, so none grows for ever."""
-
 MOST_SAID = 100_000
 """Verdicts that a library keeps; one more is refused."""
 
@@ -69,7 +66,7 @@ class Feedback:
     while another process writes."""
 
     def __init__(self, sidecars: Sidecars, writing: Writing) -> None:
-        self._files = _Files(sidecars)
+        self._book = _book(sidecars)
         self._writing = writing
 
     def add(self, marks: Iterable[Mark], wait: float = 0) -> list[Mark]:
@@ -77,36 +74,45 @@ class Feedback:
         room for more verdicts."""
         given = [_checked(mark) for mark in marks]
         with self._writing(wait):
-            for kind in KINDS:
-                self._files.append(kind, [mark for mark in given if _kind(mark) == kind])
+            said = [mark for mark in given if mark.verdict != "click"]
+            if said and self._book.count(SAID) + len(said) > MOST_SAID:
+                raise UsageError(
+                    f"{MOST_SAID:,} verdicts are kept, which is the most; save them, and take those back "
+                    "that have been learned from: library.feedback.forget('no match')"
+                )
+            self._book.append(SAID, said)
+            self._book.append(CLICKS, [mark for mark in given if mark.verdict == "click"])
+            self._book.let_go(CLICKS, MOST_CLICKS)
         return given
 
     def remove(self, ids: Iterable[str], wait: float = 0) -> int:
         """Take marks back by their ids; returns how many there were. What was said of the same hit before
         holds again."""
         gone = set(ids)
-        with self._writing(wait):
-            return self._files.keep(lambda mark: mark.id not in gone)
+        return self._keep(lambda mark: mark.id not in gone, wait)
 
     def forget(self, verdict: Verdict | None = None, wait: float = 0) -> int:
         """Take back all marks, or all of a verdict; returns how many there were."""
-        with self._writing(wait):
-            return self._files.keep(lambda mark: verdict is not None and mark.verdict != verdict)
+        return self._keep(lambda mark: verdict is not None and mark.verdict != verdict, wait)
 
     def all(self) -> list[Mark]:
         """Every mark that was given, the oldest first. Raises LibraryError."""
-        return self._files.all()
+        return _all(self._book)
 
     def marks(self) -> list[Mark]:
         """What holds now, as `marks` of this module tells it."""
-        return _holding(self._files.all())
+        return _holding(_all(self._book))
+
+    def _keep(self, wanted: Callable[[Mark], bool], wait: float) -> int:
+        with self._writing(wait):
+            return sum(self._book.keep(kind, wanted) for kind in KINDS)
 
 
 def marks(sidecars: Sidecars) -> list[Mark]:
     """What holds of each query and hit, the oldest first: the last verdict, and a click only where nobody
     gave one. A picture that is named may have left the library since. Raises LibraryError for a file that
     is something else."""
-    return _holding(_Files(sidecars).all())
+    return _holding(_all(_book(sidecars)))
 
 
 def _holding(several: Iterable[Mark]) -> list[Mark]:
@@ -127,10 +133,6 @@ def pairs(several: Iterable[Mark], clicks: float = 0.0) -> list[Pair]:
     ]
 
 
-def _kind(mark: Mark) -> str:
-    return CLICKS if mark.verdict == "click" else SAID
-
-
 def _checked(mark: Mark) -> Mark:
     if mark.verdict not in VERDICTS:
         raise UsageError(f"verdict is {mark.verdict!r}, but it must be one of {', '.join(VERDICTS)}")
@@ -148,83 +150,20 @@ def _checked(mark: Mark) -> Mark:
     return mark
 
 
-class _Files:
-    """Files of lines, for each kind some with a number; what was read is kept while its stamp is the same."""
-
-    def __init__(self, sidecars: Sidecars) -> None:
-        self._sidecars = sidecars
-        self._known: dict[str, tuple[object, list[Mark]]] = {}
-
-    def all(self) -> list[Mark]:
-        return sorted((mark for name in self._names() for mark in self._read(name)), key=lambda mark: mark.at)
-
-    def append(self, kind: str, given: Sequence[Mark]) -> None:
-        """Put marks at the end of the last file of a kind, and begin others where it is full."""
-        names = self._names(kind)
-        last = self._read(names[-1]) if names else []
-        count = max(0, len(names) - 1) * LINES + len(last) + len(given)
-        if kind == SAID and count > MOST_SAID:
-            raise UsageError(
-                f"{MOST_SAID:,} verdicts are kept, which is the most; save them, and take those back that "
-                "have been learned from: library.feedback.forget('no match')"
-            )
-        number = _number(names[-1]) if names else 1
-        lines = [*last, *given] if given else []
-        for start in range(0, len(lines), LINES):
-            name = f"{FOLDER}/{kind}-{number + start // LINES:06}.jsonl"
-            self._write(name, lines[start : start + LINES])
-        if kind == CLICKS and count > MOST_CLICKS:
-            for name in self._names(kind)[: -(-(count - MOST_CLICKS) // LINES)]:
-                self._sidecars.remove(name)
-
-    def keep(self, wanted: Callable[[Mark], bool]) -> int:
-        """Take all others out; returns how many these are."""
-        gone = 0
-        for name in self._names():
-            there = self._read(name)
-            left = [mark for mark in there if wanted(mark)]
-            gone += len(there) - len(left)
-            if len(left) < len(there):
-                self._write(name, left)
-        return gone
-
-    def _names(self, kind: str = "") -> list[str]:
-        """The files of a kind, or of all, the oldest first."""
-        return [name for name in self._sidecars.names() if name.startswith(f"{FOLDER}/{kind}")]
-
-    def _read(self, name: str) -> list[Mark]:
-        try:
-            stamp = self._sidecars.stamp(name)
-            if name not in self._known or self._known[name][0] != stamp:
-                content = (self._sidecars.read(name) or b"").decode()
-                self._known[name] = stamp, list(_parsed(content.splitlines()))
-        except (OSError, UsageError, ValueError, KeyError, TypeError, AttributeError) as error:
-            place = self._sidecars.where(name)
-            raise LibraryError(f"{place} cannot be read ({error}); mend it, or move it away") from error
-        return self._known[name][1]
-
-    def _write(self, name: str, several: Sequence[Mark]) -> None:
-        try:
-            if several:
-                self._sidecars.write(name, "".join(f"{json.dumps(_record(mark))}\n" for mark in several))
-            else:
-                self._sidecars.remove(name)
-        except OSError as error:
-            place = self._sidecars.where(name)
-            raise LibraryError(f"{place} cannot be written: {error.strerror or error}") from error
+def _book(sidecars: Sidecars) -> Logbook[Mark]:
+    return Logbook(sidecars, FOLDER, _parsed, _told)
 
 
-def _number(name: str) -> int:
-    return int(name.rpartition("-")[2].partition(".")[0])
+def _all(book: Logbook[Mark]) -> list[Mark]:
+    return sorted((mark for kind in KINDS for mark in book.read(kind)), key=lambda mark: mark.at)
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Mark]:
+def _parsed(record: Record) -> Mark:
     """What a later findalike may add to a mark is left out."""
     names = {each.name for each in fields(Mark)}
-    for line in filter(None, lines):
-        told: dict[str, Any] = {name: value for name, value in json.loads(line).items() if name in names}
-        yield _checked(Mark(**told | {"at": datetime.fromisoformat(told["at"])}))
+    told: dict[str, Any] = {name: value for name, value in record.items() if name in names}
+    return _checked(Mark(**told | {"at": datetime.fromisoformat(told["at"])}))
 
 
-def _record(mark: Mark) -> dict[str, Any]:
+def _told(mark: Mark) -> Record:
     return asdict(mark) | {"at": mark.at.isoformat()}

@@ -25,9 +25,9 @@ OWN = frozenset(
 )
 """Names of what a store keeps for itself: not part of what moves with the pictures to another store."""
 
-PARTS = ("", "learned", "duplicates", "attributes", "feedback")
+PARTS = ("", "learned", "duplicates", "attributes", "feedback", "reviews")
 """The folders, of a library in a folder, that sidecars lie in."""
-_ENDINGS = ("", ".json", ".jsonl", ".npz")
+_ENDINGS = ("", ".json", ".jsonl", ".npz", ".onnx")
 
 
 class Sidecars(Protocol):
