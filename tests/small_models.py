@@ -13,6 +13,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from findalike.encode import file_card
+from findalike.encode.file_card import FileCard
+from findalike.types import Card
+
 WORDS = ("red", "green", "blue")
 COLOURS = np.random.default_rng(7).normal(size=(3, 8)).astype(np.float32)
 """The picture tower's matrix: the embedding of a colour (r, g, b) is the product with it."""
@@ -212,3 +216,56 @@ def seeing_detector(path: Path, kind: str, axes: str) -> Path:
         "shape": np.array([1, 1, 6], np.int64),
     }
     return save(path, nodes, [value("images", shape, tensor)], [value("boxes", [1, 1, 6])], **constants)
+
+
+# Trained encoders, as pairs of ONNX and card
+
+
+def head_bytes(matrix: np.ndarray, width: int | str | None = None, **changes: Any) -> bytes:
+    """The ONNX of a head that multiplies by a matrix (base dim, dim); `changes`: names of its ports."""
+    names = {"takes": "vectors", "gives": "embedding", "dim": matrix.shape[1], "rows": "n", **changes}
+    node = helper.make_node("MatMul", [names["takes"], "matrix"], [names["gives"]])
+    inputs = [value(names["takes"], [names["rows"], width or matrix.shape[0]])]
+    return as_bytes([node], inputs, [value(names["gives"], [names["rows"], names["dim"]])], matrix=matrix)
+
+
+def network_bytes(matrix: np.ndarray, side: int = 32) -> bytes:
+    """The ONNX of a network of pixels, uint8 (n, side, side, 3): means of 4 × 4 parts less 128, as 48 numbers
+    by colour, times a matrix (48, dim)."""
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["numbers", "grey"], ["centred"]),
+        helper.make_node("Transpose", ["centred"], ["maps"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool", ["maps"], ["parts"], kernel_shape=[side // 4] * 2, strides=[side // 4] * 2
+        ),
+        helper.make_node("Flatten", ["parts"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "matrix"], ["embedding"]),
+    ]
+    inputs = [value("pixels", ["n", side, side, 3], TensorProto.UINT8)]
+    outputs = [value("embedding", ["n", matrix.shape[1]])]
+    return as_bytes(nodes, inputs, outputs, grey=np.float32(128), matrix=matrix)
+
+
+def as_bytes(nodes: list[Any], inputs: list[Any], outputs: list[Any], **weights: Any) -> bytes:
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
+    made = helper.make_graph(nodes, "small", inputs, outputs, constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def matrix(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
+
+
+def head(path: Path, base: Card, dim: int = 16, seed: int = 0, **facts: Any) -> FileCard:
+    """A pair at a path: a head on an encoder that multiplies by `matrix(base.dim, dim, seed)`."""
+    card = FileCard(file_card.HEAD, path.stem, dim, base=file_card.mention(base), **facts)
+    return file_card.write(path, card, head_bytes(matrix(base.dim, dim, seed)))
+
+
+def network(path: Path, dim: int = 8, seed: int = 0, **facts: Any) -> FileCard:
+    """A pair at a path: a network of squares of 32 pixels."""
+    card = FileCard(file_card.NETWORK, path.stem, dim, recipe={"side": 32, "crop": 0.875}, **facts)
+    return file_card.write(path, card, network_bytes(matrix(48, dim, seed)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,10 +17,12 @@ from findalike import addresses, decode, fleet, ingest, plugins, sources, taggin
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
+from findalike.attributes.of_library import Attributes
 from findalike.decode.sampling import Sampling
 from findalike.duplicates.of_library import Cleanup
 from findalike.encode import catalog, learned
-from findalike.encode.base import Encoder, TextEncoder
+from findalike.encode import file as pairs
+from findalike.encode.base import Derived, Encoder, TextEncoder
 from findalike.errors import (
     EncoderError,
     FindalikeError,
@@ -30,9 +33,12 @@ from findalike.errors import (
     UsageError,
 )
 from findalike.feedback import Feedback
-from findalike.ingest import Report, Watch
+from findalike.ingest import Progress, Report, Watch
+from findalike.ingest.measures import note_edits
 from findalike.learn.of_library import Learning
+from findalike.learn.whitening import fill
 from findalike.look import THING, WAYS
+from findalike.ownership import stated
 from findalike.people import Face, People
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
@@ -111,7 +117,7 @@ def store_at(path: Path_ | None, mode: Mode, settings: Settings) -> tuple[Store,
     return plugins.load("findalike.stores", "lance")(folder, mode), str(folder)
 
 
-class Library(Learning, Cleanup):
+class Library(Learning, Attributes, Cleanup):
     """Pictures, their vectors and what is known of them. Safe to use from several threads; several
     processes may read while one writes. Use it in a `with`, or call `close`."""
 
@@ -192,11 +198,13 @@ class Library(Learning, Cleanup):
         `frames` are kept: a rate such as `1/s` or `5s`, `scene` or `key`, at most so many `per_minute`; the
         settings say otherwise. With `workers` other processes encode: so many of this machine, or those of
         the Ray cluster at an address such as `ray://host:10001`. `wait`: seconds to wait for another writer,
-        -1 for ever. Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch, FleetError.
+        -1 for ever. Without a path, encoders that make their vectors of another's, such as trained heads, are
+        given those of the library. Raises UsageError, SweepRefused, LibraryLocked, LibraryMismatch,
+        FleetError.
         """
-        if not paths and table is None:
-            raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
         names = [encoder] if isinstance(encoder, str) else list(encoder or ())
+        if not paths and table is None:
+            return self._add_derived(names, wait, watch)
         options = sources.Options(tuple(include), tuple(exclude), hidden, archives)
         wanted = None if films is None else ("no", "yes")[films]
         settings = settings_.changed(self.settings, films=wanted, frames=frames, frames_per_minute=per_minute)
@@ -207,8 +215,7 @@ class Library(Learning, Cleanup):
             if table is not None:
                 found.append(sources.discover_table(table, path_column, options))
             encoders, lost = self._usable(self._cards_to_fill(names, precision, faces))
-            for each in encoders:
-                self.store.add_card(each.card)
+            derived = self._begin(encoders, watch)
             divide, gone = self._remembered(finders.listed(regions))
             watchers = banks.observers()
             for watcher in watchers:
@@ -217,7 +224,40 @@ class Library(Learning, Cleanup):
             parts = list(divide.values())
             done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, parts, run)
             self.people.follow()
-            return replace(done, failures=(*lost, *gone, *done.failures))
+            failures = (*lost, *gone, *done.failures)
+            return replace(done, encoded=done.encoded + derived, failures=failures)
+
+    def _add_derived(self, names: Sequence[str], wait: float, watch: Watch) -> Report:
+        """Fill the spaces of encoders that need no pictures. Raises UsageError for others."""
+        if not names:
+            raise UsageError("nothing to index: give the path of a folder, an archive, a picture or a table")
+        started = time.monotonic()
+        with self._writing(wait):
+            encoders = [self._encoder(self._asked(name)) for name in names]
+            there = {*self.store.cards(), *(each.card.space for each in encoders)}
+            for each in encoders:
+                if not isinstance(each, Derived) or each.base.space not in there:
+                    lacking = each.base.space if isinstance(each, Derived) else "the pictures"
+                    raise UsageError(
+                        f"{each.card.name} needs {lacking}, and the library {self.path} has no such vectors: "
+                        "give findalike index the folders, too"
+                    )
+            derived = self._begin(encoders, watch)
+        return Report(encoded=derived, seconds=time.monotonic() - started)
+
+    def _begin(self, encoders: Sequence[Encoder], watch: Watch) -> int:
+        """Make room for encoders, and fill those that need no pictures; how many pictures got vectors so."""
+        derived = 0
+        for each in encoders:
+            self.store.add_card(each.card)
+            if self._folder and learned.kept(each.card) and isinstance(each, pairs.Head):
+                pairs.keep(each.card, self._kept_in())
+        for each in encoders:
+            if isinstance(each, Derived) and each.base.space in self.store.cards():
+                derived += fill(
+                    self.store, each, lambda _, done, of: watch(Progress("encoding", done, of, 0))
+                )
+        return derived
 
     def _index(self, paths: Sequence[str], wait: float) -> Report:
         return self.add(*paths, wait=wait)
@@ -229,7 +269,7 @@ class Library(Learning, Cleanup):
             try:
                 encoders.append(self._encoder(self._installed(card)))
             except (EncoderError, LibraryMismatch) as error:
-                if not learned.is_learned(card):
+                if not learned.kept(card):
                     raise
                 lost.append(Failure(card.source.partition(":")[2], "encode", str(error)))
         return encoders, lost
@@ -259,7 +299,7 @@ class Library(Learning, Cleanup):
         """The library's own cards, and those that are asked for; for a new library the settings' choice."""
         cards = self.store.cards()
         if not names and (precision or not cards):
-            given = (card for card in cards.values() if not learned.is_learned(card))
+            given = (card for card in cards.values() if not learned.kept(card))
             names = list(dict.fromkeys(map(catalog.reference, given))) or [self.settings.encoder]
         asked = {card.space: card for card in (self._asked(name, precision) for name in names)}
         own = {space: asked.get(space, card) for space, card in cards.items()}
@@ -488,7 +528,8 @@ class Library(Learning, Cleanup):
         wait: float = 0,
     ) -> int:
         """Put labels on assets, take others off, and set metadata, where None takes a value away; returns
-        how many there are. Labels and metadata of one's own stay when the file changes. Raises UsageError for
+        how many there are. Labels and metadata of one's own stay when the file changes. What is set is no
+        longer predicted: its confidence goes, unless that is set too. Raises UsageError for
         an id that is none of the library's, and for a value of another kind than its column."""
         ids = list(dict.fromkeys(asset_ids))
         tagging.check_labels((*add, *remove))
@@ -497,7 +538,8 @@ class Library(Learning, Cleanup):
             if unknown := next((i for i in ids if i not in assets), None):
                 raise UsageError(f"no picture of the library has the id {unknown!r}")
             if metadata:
-                self.store.update([replace(a, metadata={**a.metadata, **metadata}) for a in assets.values()])
+                note_edits(self.store.sidecars, ids, metadata)
+                self.store.update([replace(a, metadata=stated(a.metadata, metadata)) for a in assets.values()])
             if add or remove:
                 tagging.label(self.store, ids, add, remove)
         return len(ids)
@@ -659,6 +701,8 @@ class Library(Learning, Cleanup):
                 installed = self._installed(card)
                 if learned.is_learned(card):
                     learned.load(installed, ())
+                elif pairs.is_trained(card):
+                    pairs.check(installed)
             except FindalikeError as error:
                 found.append(Problem("card", str(error), 1, False))
         missing = len(sources.missing(asset.uri for asset in self.store.assets()))

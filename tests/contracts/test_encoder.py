@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +26,16 @@ REFERENCES = {
     ),
     "clip, two graphs": lambda folder: f"clip:{small.two_tower(folder, mean=0.5)}",
     "clip, one graph": lambda folder: f"clip:{small.two_tower(folder, joint=True, mean=0.5)}",
+    "a trained head": lambda folder: trained(folder, small.head, CARDS["efficientnet-lite0@1-int8"]),
+    "a trained network": lambda folder: trained(folder, small.network),
 }
 """A model of each kind that the families read, made when a test needs it."""
+
+
+def trained(folder: Path, write: Callable[..., object], *given: Card) -> str:
+    write(folder / "trained.onnx", *given, licence="CC0-1.0", source="drawings")
+    return f"file:{folder / 'trained.onnx'}"
+
 
 READERS = [space for space, card in CARDS.items() if "text" in card.modalities]
 READERS += [name for name in REFERENCES if name.startswith("clip")]

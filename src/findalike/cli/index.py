@@ -33,7 +33,7 @@ from findalike.library import Library
 from findalike.present.caption import moment, printable
 
 SHOWN_FAILURES = 20
-_PHASES = {"listing": "Looking", "encoding": "Encoding", "sweeping": "Sweeping"}
+_PHASES = {"listing": "Looking", "encoding": "Encoding", "measuring": "Measuring", "sweeping": "Sweeping"}
 
 
 @click.command(
@@ -109,8 +109,11 @@ def index(
 
     New and changed pictures are encoded, moved ones keep their identity, those whose file is gone are
     forgotten. Run it again at any time: files that are unchanged are not read again.
+
+    Without PATH, an --encoder that makes its vectors of those of another, such as file:head.onnx, is given
+    those that the library has: no picture is read.
     """
-    if not paths and table is None:
+    if not paths and table is None and not encoders:
         raise click.UsageError(
             "nothing to index: give the path of a folder, an archive, a picture or a table"
         )
@@ -121,6 +124,8 @@ def index(
     except LibraryMissing:
         Sampling.parse(options["frames"] or settings.default().frames)
         finders = regions.listed(options["regions"])
+        if not paths and table is None:
+            raise
         _check(paths, table, options["path_column"], encoders, options["precision"], finders)
         if options["faces"]:
             catalog.load(catalog.find(catalog.FACES), settings.default())

@@ -30,7 +30,7 @@ from findalike.encode.catalog import Family
 from findalike.encode.file_card import FAMILY as NAME
 from findalike.encode.file_card import HEAD, PIXELS, VECTORS, FileCard
 from findalike.encode.graph import Graph
-from findalike.errors import EncoderError, UsageError
+from findalike.errors import EncoderError, LibraryError, UsageError
 from findalike.settings import Settings
 from findalike.types import Card, Picture, Vectors
 
@@ -177,7 +177,7 @@ def base_of(onnx: Path, written: FileCard) -> Card:
     family, _, place = wanted["reference"].partition(":")
     beside = [onnx.with_name(Path(place).name)] if place else []
     if family == NAME:
-        beside.append(onnx.with_name(f"{kept_as(wanted['space'].partition('@')[0])}.onnx"))
+        beside.append(onnx.with_name(f"{learned.kept_as(wanted['space'].partition('@')[0])}.onnx"))
     named = [f"{family}:{path}" for path in beside if path.is_file()] + [wanted["reference"]]
     differing = []
     for each in named:
@@ -243,12 +243,32 @@ def verified(card: Card) -> tuple[Path, FileCard]:
     return files["model"], written
 
 
+def check(card: Card) -> None:
+    """Look anew into all that makes a card's vectors. Raises EncoderError, UsageError."""
+    onnx, written = verified(card)
+    loaded = file_card.try_graph(onnx, written)
+    if written.kind == HEAD:
+        _check_width(loaded, base_of(onnx, written))
+
+
+def is_trained(card: Card) -> bool:
+    """Whether a card is of a pair."""
+    return card.name.partition(":")[0] == NAME
+
+
 # A copy inside the library
 
 
-def kept_as(name: str) -> str:
-    """The name, without an ending, of the copies that a library keeps of a pair, by the name of its card."""
-    return name.replace(":", "-")
+def keep(card: Card, home: learned.Home) -> None:
+    """Copy the pair of a head into a library, which is then whole without it; one that is there stays. Raises
+    LibraryError when the library cannot be written."""
+    for name, path in zip(learned.kept(card), located(card).values(), strict=False):
+        try:
+            if home.sidecars.read(name) is None:
+                home.sidecars.write(name, path.read_bytes())
+        except OSError as error:
+            where = home.sidecars.where(name)
+            raise LibraryError(f"{where} cannot be written: {error.strerror or error}") from error
 
 
 FAMILY = Family(card_of, located, load, load_text)

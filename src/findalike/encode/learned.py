@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from findalike.encode import reference
 from findalike.errors import EncoderError, LibraryError, UsageError
 from findalike.files import replace_file
 from findalike.sidecars import Sidecars
@@ -141,12 +142,25 @@ def is_learned(card: Card) -> bool:
 
 
 def at_home(card: Card, home: Home) -> Card:
-    """The card, its file taken from this library where it is there."""
-    family, _, place = card.source.partition(":")
-    if not is_learned(card) or not place:
-        return card
-    own = home.path(f"{FOLDER}/{Path(place).name}")
-    return replace(card, source=f"{family}:{own}") if own else card
+    """The card, its files taken from this library where they are there."""
+    own = [home.path(name) for name in kept(card)]
+    return replace(card, source=f"{_family(card)}:{own[0]}") if own and all(own) else card
+
+
+def kept(card: Card) -> tuple[str, ...]:
+    """The sidecars in which a library keeps what makes a card's vectors: of what was learned on it, and of a
+    trained head, which is small, its two files."""
+    place = card.source.partition(":")[2]
+    if is_learned(card) and place:
+        return (f"{FOLDER}/{Path(place).name}",)
+    if _family(card) == reference.PAIR and "base" in card.preprocessing:
+        return tuple(f"{FOLDER}/{kept_as(card.name)}{ending}" for ending in (".onnx", ".json"))
+    return ()
+
+
+def kept_as(name: str) -> str:
+    """What a library calls its copy of a pair, without the ending, by the name of the card."""
+    return name.replace(":", "-")
 
 
 def load(card: Card, names: Sequence[str]) -> Learned:
