@@ -27,7 +27,7 @@ from findalike.decode import colour, exif, whole
 from findalike.decode.media import sniff
 from findalike.errors import DamagedPicture, NotAPicture, ReadError, TooManyPixels
 from findalike.pixels import oriented
-from findalike.types import Origin, Picture, Value
+from findalike.types import Origin, Picture, Pixels, Value
 
 PIXEL_BUDGET = 200_000_000
 
@@ -43,13 +43,14 @@ class Decoded:
     """A picture, its media type, what its file says, and a thumbnail if one was asked for.
 
     `metadata` has width and height of the upright original and, where the file tells them, taken, camera,
-    latitude and longitude.
+    latitude and longitude. `small` has the pixels of the thumbnail, (h, w, 3).
     """
 
     picture: Picture
     media: str
     metadata: dict[str, Value]
     thumbnail: bytes = b""
+    small: Pixels | None = None
 
 
 def decode(
@@ -84,17 +85,20 @@ def decode(
 
 def thumbnail(picture: Picture, side: int) -> bytes:
     """A JPEG of the picture whose longer side is at most `side`."""
-    return _thumbnail(Image.fromarray(picture.pixels), side)
+    return _jpeg(_small(Image.fromarray(picture.pixels), side))
 
 
-def _thumbnail(image: Image.Image, side: int) -> bytes:
+def _small(image: Image.Image, side: int) -> Image.Image:
     """Reduced by a whole factor where the result stays near `side`, which takes a fifth of the time."""
     factor = -(-max(image.size) // side)
     if factor > 1 and max(image.size) / factor > 0.75 * side:
-        image = image.reduce(factor)
-    else:
-        image = image.copy()
-        image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return image.reduce(factor)
+    image = image.copy()
+    image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return image
+
+
+def _jpeg(image: Image.Image) -> bytes:
     target = BytesIO()
     image.save(target, "JPEG", quality=_QUALITY)
     return target.getvalue()
@@ -122,7 +126,10 @@ def _decoded(
         width, height = height, width
     metadata = {"width": width, "height": height, **tags.metadata}
     picture = Picture(np.asarray(plain), origin, width, height)
-    return Decoded(picture, media, metadata, _thumbnail(plain, thumbnail_side) if thumbnail_side else b"")
+    if not thumbnail_side:
+        return Decoded(picture, media, metadata)
+    small = _small(plain, thumbnail_side)
+    return Decoded(picture, media, metadata, _jpeg(small), np.asarray(small))
 
 
 def check_budget(size: tuple[int, int], budget: int) -> None:

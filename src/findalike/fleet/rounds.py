@@ -59,6 +59,7 @@ def facts(load: Workload, sidecars: Sidecars, finders: Sequence[str]) -> Facts:
         cards=[encoder.card for encoder in load.encoders],
         settings=replace(load.settings, milvus_token=""),  # they open no library
         columns=load.plan.columns,
+        measures=replace(load.plan.measures, edited={}),
         finders={reference: each.name for reference, each in zip(finders, load.finders, strict=True)},
         observers={bank.name: worker.printed(bank) for bank in load.plan.watchers.banks()},
         learned={

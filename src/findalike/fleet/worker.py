@@ -23,6 +23,7 @@ from findalike.encode.base import Encoder
 from findalike.errors import FindalikeError, FleetError
 from findalike.fleet.shards import Shard
 from findalike.ingest.identity import identity
+from findalike.ingest.measures import Measures
 from findalike.ingest.observe import Watchers
 from findalike.ingest.pipeline import pipeline
 from findalike.ingest.plan import Claim, Job, Known, Plan
@@ -56,6 +57,7 @@ class Facts:
     cards: Sequence[Card]
     settings: Settings
     columns: Mapping[str, Kind]
+    measures: Measures
     finders: Mapping[str, str]
     observers: Mapping[str, str]
     learned: Mapping[str, bytes]
@@ -157,7 +159,7 @@ def made(facts: Facts) -> Worker:
     encoders = _encoders(facts, settings)
     watchers = _watchers(facts.observers)
     finders = [_finder(reference, name, settings) for reference, name in facts.finders.items()]
-    plan = Plan({}, {}, watchers, facts.columns)
+    plan = Plan({}, {}, watchers, facts.columns, measures=facts.measures)
     return Worker(encoders, settings, plan, Elsewhere(facts.lost), finders)
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from findalike.encode.base import Encoder
 from findalike.ingest.identity import Identities
+from findalike.ingest.measures import fill
 from findalike.ingest.observe import Watchers
 from findalike.ingest.pipeline import Run, Workload, threads
 from findalike.ingest.plan import planned, roots
@@ -50,12 +51,16 @@ class Report:
     seconds: float = 0.0
 
 
+Phase = Literal["listing", "encoding", "measuring", "sweeping"]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. `total` is 0 while the sources are still being listed. In the middle of a film it is
+    """How far a run is. `total` is 0 while the sources are still being listed. Measured are the pictures that
+    a library had before it measured any. In the middle of a film it is
     `film`, and `seconds` of `of` are done; not every film says how long it is."""
 
-    phase: Literal["listing", "encoding", "sweeping"]
+    phase: Phase
     done: int
     total: int
     failed: int
@@ -96,11 +101,11 @@ def ingest(
         regions,
         lambda *counts: watch(Progress("listing", counts[0], 0, counts[1])),
     )
-    writer, identities = Writer(store, settings.batch_rows, plan.watchers), Identities(plan)
+    writer, identities = Writer(store, settings.batch_rows, plan.watchers, plan.measures), Identities(plan)
     load = Workload(encoders, settings, plan, identities, regions)
     finished, total = len(plan.listed) - len(plan.jobs), len(plan.listed)
 
-    def tick(phase: Literal["encoding", "sweeping"], film: Step | None = None) -> None:
+    def tick(phase: Phase, film: Step | None = None) -> None:
         failed = len(plan.unlisted) + len(plan.remembered) + len(writer.failed)
         where = (film.uri, film.seconds, film.of) if film else ()
         watch(Progress(phase, finished, total, failed, *where))
@@ -120,6 +125,7 @@ def ingest(
                 tick("encoding")
         finally:  # what was done is kept, also when the user interrupts
             writer.flush()
+    fill(store, plan.measures, lambda done, of: watch(Progress("measuring", done, of, len(writer.failed))))
     tick("sweeping")
     removed = sweep(store, found, plan, identities.moved, writer.failed)
     count = writer.counts

@@ -11,6 +11,7 @@ from findalike import regions, sources
 from findalike import uri as uris
 from findalike.encode.base import Encoder, PartEncoder
 from findalike.errors import SweepRefused
+from findalike.ingest.measures import Measures, settled
 from findalike.ingest.observe import Watchers
 from findalike.query import FACTS, Kind
 from findalike.regions import Finder
@@ -66,7 +67,7 @@ class Plan:
     """`listed` by uri. `missing`: by space, the ids of the known assets that lack vectors: few, also where a
     library is large. `columns`: the kinds of metadata that the library and the tables have. `unlisted`:
     folders and files that could not be listed. `remembered`: files that failed before and have not changed
-    since."""
+    since. `measures`: which attributes of pixels to measure."""
 
     known: Mapping[str, Known]
     missing: Mapping[str, set[str]]
@@ -78,6 +79,7 @@ class Plan:
     unlisted: list[Failure] = field(default_factory=list)
     remembered: list[Failure] = field(default_factory=list)
     with_metadata: list[tuple[Known, Asset]] = field(default_factory=list)
+    measures: Measures = field(default_factory=Measures)
 
     def lacking(self, asset_id: str) -> tuple[str, ...]:
         """The spaces in which an asset has no vectors."""
@@ -124,7 +126,9 @@ def planned(
                 plan.listed[item.uri] = item
                 if len(plan.listed) % LISTED_BETWEEN_TICKS == 0:
                     tick(len(plan.listed), len(plan.unlisted))
-    plan.columns = grown(_columns(store), [a for a in plan.listed.values() if a.metadata])
+    brought = [asset for asset in plan.listed.values() if asset.metadata]
+    plan.columns = grown(_columns(store), brought)
+    plan.measures = settled(store, brought)
     failures = {} if retry else {f.uri: f for f in store.failures() if f.stage in ("decode", "encode")}
     for listed in plan.listed.values():
         _sort_in(plan, listed, failures.get(listed.uri))

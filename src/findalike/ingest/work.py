@@ -24,6 +24,7 @@ from findalike.settings import Settings
 from findalike.sources.base import reason
 from findalike.store.columns import kind_of
 from findalike.types import Asset, Card, Failure, Metadata, Origin, Picture, Row, Vector, Vectors
+from findalike.words.measures import SIDE, measured, of_jpeg
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,8 @@ class Worker:
             budget=self._settings.pixel_budget,
             thumbnail_side=self._settings.thumbnail_side,
         )
-        metadata = {**self._fitting(decoded.metadata), **done.asset.metadata}
+        said = {**self._fitting(decoded.metadata), **done.asset.metadata}
+        metadata = {**said, **self._measured(decoded)}
         done.asset = replace(done.asset, media=decoded.media, metadata=metadata)
         done.thumbnail, done.picture = decoded.thumbnail, decoded.picture
         done.small = self._reduced(decoded.picture)
@@ -231,8 +233,10 @@ class Worker:
         frames = film.frames(keys=keys, brisk=not keys)
         joined.take(frames, asset.id, duration, lambda at: tell(Step(asset.uri, at, duration)))
         joined.put_whole_into(done, asset.id)
-        said = {"duration": round(film.seen, 3), **film.facts.metadata}
-        done.asset = replace(asset, metadata={**self._fitting(said), **asset.metadata})
+        facts = film.facts.metadata
+        said = {**self._fitting({"duration": round(film.seen, 3), **facts}), **asset.metadata}
+        found = of_jpeg(done.thumbnail, (facts["width"], facts["height"])) if done.thumbnail else {}
+        done.asset = replace(asset, metadata={**said, **self._own(found)})
         self._note(done, film.problem or joined.problem)
 
     def _joined(self, done: Done) -> Joined:
@@ -270,6 +274,18 @@ class Worker:
             for name, value in metadata.items()
             if columns.get(name) in (None, kind_of(value)) or {columns[name], kind_of(value)} == _NUMBERS
         }
+
+    def _measured(self, decoded: decode.Decoded) -> Metadata:
+        """What the pixels decide, by the small picture where that is large enough."""
+        picture, small = decoded.picture, decoded.small
+        if not self._plan.measures.own:
+            return {}
+        seen = picture.pixels if small is None or self._settings.thumbnail_side < SIDE else small
+        return self._own(measured(seen, picture.width, picture.height))
+
+    def _own(self, found: Metadata) -> Metadata:
+        """Of what was measured, that for which the library has columns of its own."""
+        return {name: found[name] for name in self._plan.measures.own if name in found}
 
     def _encode(self, space: str, waiting: Sequence[Done]) -> None:
         try:

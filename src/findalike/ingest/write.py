@@ -7,28 +7,28 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 from findalike import sources
 from findalike import uri as uris
+from findalike.ingest.measures import Measures
 from findalike.ingest.observe import Found, Watchers
 from findalike.ingest.plan import Known, Plan
 from findalike.ingest.work import Done, Outcome
+from findalike.ownership import told, without, without_predictions
 from findalike.sources import Source
 from findalike.store.base import Batch, Store
 from findalike.types import Asset, Evidence, Failure, Metadata, Row
 
 SECONDS_BETWEEN_WRITES = 15.0
-FROM_PIXELS = (
-    "width", "height", "taken", "camera", "latitude", "longitude", "duration", "fps", "codec",
-)  # fmt: skip
-"""Metadata that decoding gives; it goes when the content changes, while a table's columns stay."""
 
 
 class Writer:
     """Gathers what is done into batches, and counts."""
 
-    def __init__(self, store: Store, batch_rows: int, watchers: Watchers) -> None:
+    def __init__(self, store: Store, batch_rows: int, watchers: Watchers, measures: Measures) -> None:
         self._store = store
+        self._measures = measures
         self._watchers = watchers
         self._batch_rows = batch_rows
         self._waiting: list[Done] = []
@@ -68,7 +68,7 @@ class Writer:
         same = [d.asset for d in waiting if d.asset and not d.thumbnail]
         if same:
             self._update(
-                [(stored[a.id], _merged(a, stored[a.id].metadata, ())) for a in same if a.id in stored]
+                [(stored[a.id], self._joined(stored[a.id].metadata, a)) for a in same if a.id in stored]
             )
         new = [d for d in waiting if d.asset and d.thumbnail]
         failures = [d.failure for d in waiting if d.failure]
@@ -87,7 +87,7 @@ class Writer:
             stored = self._store.get([known.id for known, _ in part])
             pairs_there = [(stored[known.id], listed) for known, listed in part if known.id in stored]
             refreshed += self._update(
-                [(b, replace(b, metadata={**b.metadata, **listed.metadata})) for b, listed in pairs_there]
+                [(b, self._joined(b.metadata, replace(b, metadata=a.metadata))) for b, a in pairs_there]
             )
         return refreshed
 
@@ -117,7 +117,7 @@ class Writer:
             if done.asset is None:
                 continue
             before = stored.get(done.asset.id)
-            asset = _merged(done.asset, before.metadata if before else {}, FROM_PIXELS)
+            asset = self._anew(done, before.metadata) if before else done.asset
             found: Found = done.evidence | self._watchers.read(asset.metadata)
             tags = self._watchers.tags(asset.id, found, before.tags if before else ())
             assets.append(replace(asset, tags=tags))
@@ -130,6 +130,16 @@ class Writer:
         changed = [done.asset.id for done in new if done.asset and done.outcome == "updated"]
         return Batch(assets, rows, thumbnails, failures, evidence, attachments, changed)
 
+    def _anew(self, done: Done, before: Metadata) -> Asset:
+        """A decoded asset with what it had that its new pixels do not change."""
+        asset = self._measures.fresh(cast(Asset, done.asset), done.job.listed.metadata)
+        kept = without(before, self._measures.dropped(asset.id))
+        return self._joined(without_predictions(kept) if done.outcome == "updated" else kept, asset)
+
+    def _joined(self, before: Metadata, asset: Asset) -> Asset:
+        """The asset with the metadata it had, save what it brings anew."""
+        return replace(asset, metadata=told(before, asset.metadata, self._measures.given(asset.id)))
+
 
 def _has_other_metadata(before: Asset, now: Asset) -> bool:
     """Whether it brings a value that is not there; one that is null is there where none is."""
@@ -138,12 +148,6 @@ def _has_other_metadata(before: Asset, now: Asset) -> bool:
 
 def _has_other_place(before: Asset, now: Asset) -> bool:
     return any(getattr(before, name) != getattr(now, name) for name in ("uri", "size", "modified"))
-
-
-def _merged(asset: Asset, before: Metadata, dropped: Sequence[str]) -> Asset:
-    """The asset with the metadata it had, save the dropped and what it brings anew."""
-    kept = {name: value for name, value in before.items() if name not in dropped}
-    return replace(asset, metadata={**kept, **asset.metadata})
 
 
 def sweep(

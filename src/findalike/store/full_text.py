@@ -17,6 +17,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from findalike.palette import COLOURS
 from findalike.store.columns import parent
 from findalike.types import Asset
 
@@ -27,6 +28,11 @@ LEAST_LETTERS = 5
 BREAK = "|"
 """Stands between texts; no piece is one."""
 
+_UNREAD = {
+    "dominant_color": frozenset(colour.name for colour in COLOURS),
+    "orientation": frozenset(("portrait", "landscape", "square")),
+}
+"""The words of what is measured, by column; others in a column of that name are the user's."""
 _LONGEST = 32  # characters of a piece: what is longer is no word, and its beginning tells it well enough
 _ASIAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_ASIAN}]+|(?:(?![{_ASIAN}])[^\W_])+")
@@ -59,9 +65,11 @@ class Asked:
 
 def document(asset: Asset) -> str:
     """What full-text search knows of an asset: file name, folders, text columns and tags, as words between
-    spaces. Every store searches this text, so that all find the same."""
+    spaces. Every store searches this text, so that all find the same. Who looks for a landscape wants no
+    list of all that is wider than high: what was measured on pixels is not read."""
     folder, name = parent(asset.uri)
-    columns = [asset.metadata[name] for name in sorted(asset.metadata)]
+    metadata = asset.metadata
+    columns = [metadata[name] for name in sorted(metadata) if metadata[name] not in _UNREAD.get(name, ())]
     texts = [_ENDING.sub("", name), *re.split(r"[/\\]", folder), *columns, *asset.tags]
     read = [_read(text) for text in texts if isinstance(text, str)]
     longer = dict.fromkeys(form for _, forms in read for form in forms)

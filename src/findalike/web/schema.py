@@ -350,7 +350,7 @@ class JobOut(BaseModel):
     folder: str
     path: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
-    phase: Literal["listing", "encoding", "sweeping"] | None
+    phase: Literal["listing", "encoding", "measuring", "sweeping"] | None
     done: int
     total: int
     failed: int

@@ -82,7 +82,7 @@ function folderItem({ id, path }) {
 
 function progress(job) {
   if (!RUNS.has(job.state)) return h("div", { class: "job" }, outcome(job));
-  const named = { queued: "Waiting", listing: "Looking for pictures", encoding: "Looking at pictures", sweeping: "Tidying up" };
+  const named = { queued: "Waiting", listing: "Looking for pictures", encoding: "Looking at pictures", measuring: "Measuring pictures", sweeping: "Tidying up" };
   const text = named[job.state === "queued" ? "queued" : job.phase] ?? "Working";
   const known = job.total > 0;
   const bar = h("progress", { "aria-label": `Indexing ${job.path}`, ...(known && { max: job.total, value: job.done }) });
