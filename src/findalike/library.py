@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +68,7 @@ UNDIVIDED = (
 @dataclass(frozen=True, slots=True)
 class Info:
     """What a library holds. `bytes` on its drive, 0 where that is unknown; `columns` that filters may name,
-    with their kinds."""
+    with their kinds; `trained`: of the spaces of trained encoders, what their cards say of the training."""
 
     path: str
     pictures: int
@@ -77,6 +77,7 @@ class Info:
     spaces: Mapping[str, SpaceStatus]
     columns: Mapping[str, str]
     bytes: int
+    trained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def open(path: Path_ | None = None, mode: Mode = "a", **changes: Any) -> Library:  # noqa: A001
@@ -539,7 +540,9 @@ class Library(Learning, Attributes, Cleanup):
                 raise UsageError(f"no picture of the library has the id {unknown!r}")
             if metadata:
                 note_edits(self.store.sidecars, ids, metadata)
-                self.store.update([replace(a, metadata=stated(a.metadata, metadata)) for a in assets.values()])
+                self.store.update(
+                    [replace(a, metadata=stated(a.metadata, metadata)) for a in assets.values()]
+                )
             if add or remove:
                 tagging.label(self.store, ids, add, remove)
         return len(ids)
@@ -669,9 +672,9 @@ class Library(Learning, Attributes, Cleanup):
         cards = self.store.cards()
         if not cards:
             raise LibraryMissing(f"the library {self.path} is empty: fill it with findalike index FOLDER")
-        for card in cards.values():
-            if name is None or catalog.answers_to(card, name):
-                return self._installed(card)
+        own = next(iter(cards.values())) if name is None else catalog.meant(cards.values(), name)
+        if own:
+            return self._installed(own)
         if not catalog.on_hub(name or ""):  # a search fetches nothing
             found = self._asked(name or "")  # a name that no encoder has is a UsageError
             if found.space in cards:
@@ -691,7 +694,19 @@ class Library(Learning, Attributes, Cleanup):
             self.store.status(),
             self.store.columns(),
             self.store.disk_bytes(),
+            {
+                card.space: self._trained(card)
+                for card in self.store.cards().values()
+                if pairs.is_trained(card)
+            },
         )
+
+    def _trained(self, card: Card) -> Mapping[str, Any]:
+        """What the card of a trained encoder says of the training; the `problem` where it cannot be read."""
+        try:
+            return pairs.training(self._at_home(card))
+        except FindalikeError as error:
+            return {"problem": str(error)}
 
     def check(self) -> list[Problem]:
         """What is wrong with the library, if anything."""

@@ -188,7 +188,7 @@ def _opened(
         return
     for path in paths:
         sources.discover(path)
-    with findalike.open(library or _cached(paths)) as opened:
+    with findalike.open(library or kept_for(paths)) as opened:
         with progress_bar() as watch:
             named = [name for name in encoders if name != ALL]
             report = opened.add(*paths, encoder=named, watch=watch)
@@ -197,7 +197,7 @@ def _opened(
         yield opened, len(report.failures)
 
 
-def _cached(paths: Sequence[str]) -> Path:
+def kept_for(paths: Sequence[str]) -> Path:
     """The library that is kept for these paths."""
     key = "\n".join(sorted(uris.from_path(os.path.expanduser(path)) for path in paths))  # noqa: PTH111
     folder = settings.default().cache / "eval" / hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -219,9 +219,8 @@ def cards_of(library: Library, encoders: Sequence[str]) -> list[Card]:
 def _card(library: Library, known: Sequence[Card], name: str) -> Card:
     """The card of a name or space. Raises LibraryMismatch where the library has no vectors of it, UsageError
     for a name that no encoder has."""
-    for card in known:
-        if catalog.answers_to(card, name):
-            return card
+    if found := catalog.meant(known, name):
+        return found
     if not catalog.on_hub(name):
         catalog.find(name)
     raise LibraryMismatch(
@@ -236,7 +235,7 @@ def _pictures(
     """The pictures under the paths that pass, and counts of what was left out."""
     passes = parse_filter(where, library.store.columns()) if where else None
     roots = [uris.from_path(os.path.expanduser(path)) for path in paths]  # noqa: PTH111
-    assets = [asset for asset in library.store.assets(passes) if not roots or _under(asset, roots)]
+    assets = [asset for asset in library.store.assets(passes) if not roots or under(asset, roots)]
     there, without = stored.encoded(library, cards, assets)
     if not there:
         what = f"no picture passes {where!r}" if where and not assets else "there are no pictures to judge"
@@ -244,7 +243,7 @@ def _pictures(
     return truth.pictures(there), {"unencoded": without}
 
 
-def _under(asset: Asset, roots: Sequence[str]) -> bool:
+def under(asset: Asset, roots: Sequence[str]) -> bool:
     inside = tuple(each for root in roots for each in (root.rstrip(os.sep) + os.sep, uris.member(root, "")))
     return asset.uri in roots or asset.uri.startswith(inside)
 
@@ -273,7 +272,7 @@ def _asking(
         return task.sides(column, _column(known, column), value)
     if queries:
         roots = [uris.from_path(os.path.expanduser(queries))]  # noqa: PTH111
-        asks = [_under(asset, roots) for asset in found.assets]
+        asks = [under(asset, roots) for asset in found.assets]
         if not any(asks):
             raise UsageError(f"{queries}: none of the pictures lies in this folder; name it as a PATH, too")
         return asks

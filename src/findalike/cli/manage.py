@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,10 +18,11 @@ from findalike.cli.main import DONE, FAILED
 from findalike.cli.main import findalike as program
 from findalike.cli.options import json_option, library_option, number, say
 from findalike.encode import catalog
+from findalike.encode import file as pairs
 from findalike.errors import LibraryError
 from findalike.library import Info
 from findalike.present.caption import printable
-from findalike.types import Asset
+from findalike.types import Asset, Card
 
 
 @click.command()
@@ -52,8 +53,30 @@ def _lines(found: Info) -> list[str]:
     for space, status in found.spaces.items():
         due = f"; {status.due} is due: findalike optimize" if status.due else ""
         lines.append(f"space     {space}: {number(status.rows, 'row')}, {status.index} index{due}")
+        if space in found.trained:
+            lines.append(f"          {printable(_training(found.trained[space]))}")
     columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
     return [*lines, f"columns   {printable(columns)}"]
+
+
+def _training(said: Mapping[str, Any]) -> str:
+    """What a card says of the training of its encoder, in a line."""
+    if "problem" in said:
+        return f"of which nothing can be told: {said['problem']}"
+    how = ", ".join(str(said[name]) for name in ("what", "loss") if isinstance(said.get(name), str))
+    pictures = f" on {number(said['pictures'], 'picture')}" if said.get("pictures") else ""
+    line = f"trained{pictures}{f' ({how})' if how else ''}"
+    if all(isinstance(said.get(name), int | float) for name in ("before", "after")):
+        line += f": {_measure(said)} {said['before']:.3f} before, {said['after']:.3f} after"
+    return line
+
+
+def _measure(said: Mapping[str, Any]) -> str:
+    """What `before` and `after` of a card are of."""
+    measure = said.get("measure")
+    first = measure[0] if isinstance(measure, list) and measure else measure
+    name = first.get("metric") if isinstance(first, Mapping) else first
+    return name if isinstance(name, str) else "the measure"
 
 
 def _record(found: Info) -> dict[str, Any]:
@@ -63,6 +86,7 @@ def _record(found: Info) -> dict[str, Any]:
         "spaces": {space: dataclasses.asdict(status) for space, status in found.spaces.items()},
         "cards": [dataclasses.asdict(card) for card in found.cards],
         "columns": dict(found.columns),
+        "trained": {space: dict(said) for space, said in found.trained.items()},
     }
 
 
@@ -159,23 +183,42 @@ def optimize(library: str | None) -> None:
             click.echo(f"{space}: {number(status.rows, 'row')}, {status.index} index")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  findalike encoders
+  findalike encoders file:head.onnx"""
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
-def encoders(as_json: bool) -> None:
+def encoders(names: tuple[str, ...], as_json: bool) -> None:
     """List the encoders that are installed, and the families that files of your own can be of.
 
     A name stands for the first precision listed. Those marked words also read texts; for the others, words
-    are looked up in what pictures were seen to show.
+    are looked up in what pictures were seen to show. With NAMEs only these, looked into: of a trained
+    encoder also what its card says of the training.
     """
-    cards = list(catalog.cards())
+    cards = [catalog.find(name) for name in names] or list(catalog.cards())
+    training = {card.space: pairs.training(card) for card in cards if pairs.is_trained(card)}
     if as_json:
-        records = [{**dataclasses.asdict(card), "words": catalog.reads_words(card)} for card in cards]
-        click.echo(json.dumps(records, indent=1))
+        click.echo(json.dumps([_described(card, training.get(card.space)) for card in cards], indent=1))
         return
     for card in cards:
         words = "words" if catalog.reads_words(card) else ""
         kind = f"{card.name:20} {card.precision:8} {card.dim:5} numbers"
-        click.echo(f"{kind}  {words:5}  {card.licence:11} {card.source}")
+        click.echo(f"{kind}  {words:5}  {card.licence:11} {printable(card.source)}")
+        if card.space in training:
+            click.echo(f"{'':20} {printable(_training(training[card.space]))}")
+    if not names:
+        _list_families()
+
+
+def _described(card: Card, training: Mapping[str, Any] | None) -> dict[str, Any]:
+    found = {**dataclasses.asdict(card), "words": catalog.reads_words(card)}
+    return found if training is None else {**found, "trained": training}
+
+
+def _list_families() -> None:
     for family in plugins.names(catalog.FAMILIES):
         words = "words" if plugins.load(catalog.FAMILIES, family).load_text else ""
         click.echo(f"{FAMILIES.get(family, family + ':PATH'):46} {words:5}  {_what(family)}")
@@ -185,6 +228,7 @@ FAMILIES = {
     "bow": "bow:NAME, after findalike learn-vocabulary",
     "clip": "clip:FOLDER or clip:OWNER/NAME",
     "faces": "faces:onnx:FILE, with findalike[faces]",
+    "file": "file:NAME.onnx, from findalike train",
     "onnx": "onnx:FILE, onnx:FOLDER or onnx:OWNER/NAME",
     "vlad": "vlad:NAME, after findalike learn-vocabulary",
     "whitened": "whitened:NAME, after findalike learn-whitening",

@@ -5,7 +5,7 @@ Adding a model of a known family adds data here, not code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,6 +144,17 @@ def answers_to(card: Card, name: str) -> bool:
     if asked.hub and made.hub and not asked.revision:
         made = replace(made, revision="")
     return str(asked) == str(made)
+
+
+def meant(cards: Iterable[Card], name: str) -> Card | None:
+    """The first of these cards that answers to a name. Of a pair whose files are there, it is that of what is
+    in them now: another may have been trained under the same name. Raises EncoderError, UsageError."""
+    several = list(cards)
+    asked = references.parse(name) if _family(name) else None
+    if asked and asked.family == references.PAIR and asked.path.is_file():
+        space = find(name).space
+        return next((card for card in several if card.space == space), None)
+    return next((card for card in several if answers_to(card, name)), None)
 
 
 def on_hub(name: str) -> bool:

@@ -243,6 +243,15 @@ def verified(card: Card) -> tuple[Path, FileCard]:
     return files["model"], written
 
 
+def training(card: Card) -> dict[str, Any]:
+    """What the card of a pair says of the training; of the pictures, how many. Raises EncoderError."""
+    _, written = verified(card)
+    said = {**written.trained, "source": written.source}
+    if "pictures" in said:
+        said["pictures"] = len(said["pictures"])
+    return said
+
+
 def check(card: Card) -> None:
     """Look anew into all that makes a card's vectors. Raises EncoderError, UsageError."""
     onnx, written = verified(card)

@@ -137,6 +137,10 @@ def read(path: Path) -> FileCard:
         values = json.loads(card.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(f"{card} cannot be read as JSON: {error}; {_AGAIN}") from error
+    if isinstance(values, dict) and _number(made := values.get("findalike")) and made > FORMAT:
+        raise EncoderError(
+            f"{card} has format {made}, and this findalike reads {FORMAT}: pip install --upgrade findalike"
+        )
     try:
         return checked(values)
     except ValueError as error:
@@ -144,16 +148,10 @@ def read(path: Path) -> FileCard:
 
 
 def checked(values: Any) -> FileCard:
-    """The card of a JSON object. Raises ValueError saying what is wrong with it, EncoderError for one of a
-    later format."""
+    """The card of a JSON object. Raises ValueError saying what is wrong with it."""
     if not isinstance(values, dict) or "findalike" not in values:
         raise ValueError('it must be an object with "findalike": 1')
-    written = _of(values, "findalike", int)
-    if written > FORMAT:
-        raise EncoderError(
-            f"this card of a trained encoder has format {written}, and this findalike reads {FORMAT}: "
-            "pip install --upgrade findalike"
-        )
+    _of(values, "findalike", int)
     known = {name: values[name] for name in FileCard.__dataclass_fields__ if name in values}
     for name, (kind, check, expected) in _RULES.items():
         if name in known or name in _REQUIRED:
