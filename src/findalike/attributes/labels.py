@@ -1,0 +1,194 @@
+"""The values that people gave: which pictures have one in a column, and what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from findalike.attributes.card import CONFIDENCE, Label, confidence_column
+from findalike.errors import UsageError
+from findalike.filters import FACTS, Filter, Kind, folded
+from findalike.present.caption import printable
+from findalike.store.base import Store
+from findalike.types import Asset, Value
+
+LEAST = 2
+"""Pictures of a value to learn it from, and values."""
+
+_NAMED = 5
+"""Values that a sentence names."""
+
+_WHY: Mapping[str, str] = {
+    "integer": "whole numbers, and attributes are names: write what you mean as text, such as '2-door'",
+    "number": "numbers, and attributes are names: write what ranges you mean as text, such as 'under 50'",
+    "date": "dates, which pictures do not show; --where compares them as they are",
+    "time": "times, which pictures do not show; --where compares them as they are",
+    "tags": "tags, of which a picture has many; to score pictures against words: findalike tag",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Pictures with a person's value: `ids`, `digests` of their bytes and `numbers`, the places of their
+    values among `values`, all in one order."""
+
+    values: tuple[Label, ...]
+    ids: tuple[str, ...]
+    digests: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        found = Counter(self.numbers)
+        return tuple(found[n] for n in range(len(self.values)))
+
+    def only(self, places: Iterable[int]) -> Labelled:
+        """Some of the pictures, and the values that they have."""
+        kept = list(places)
+        there = sorted({self.numbers[n] for n in kept})
+        number = {old: new for new, old in enumerate(there)}
+        return Labelled(
+            tuple(self.values[n] for n in there),
+            tuple(self.ids[n] for n in kept),
+            tuple(self.digests[n] for n in kept),
+            tuple(number[self.numbers[n]] for n in kept),
+        )
+
+
+def check_column(column: str, columns: Mapping[str, Kind], new: bool = False) -> None:
+    """Raises UsageError for a column that is none of names; with `new` it need not be there yet."""
+    if column.endswith(CONFIDENCE):
+        raise UsageError(
+            f"{column!r} is where the confidence of {column.removesuffix(CONFIDENCE)!r} stands, and no "
+            f"attribute; name that: --column {column.removesuffix(CONFIDENCE) or 'color'}"
+        )
+    if not column.strip() or not column.isprintable():
+        raise UsageError(f"{column[:40]!r} is no name of a column; give one such as --column color")
+    kind = columns.get(column)
+    if kind is None and new:
+        return
+    if kind is None:
+        there = [name for name in columns if name not in FACTS and not name.endswith(CONFIDENCE)]
+        near = difflib.get_close_matches(column, there, 3) or there[:10]
+        none = "it has none: findalike index --table FILE brings some"
+        offered = f"near it are {', '.join(near)}" if near else none
+        raise UsageError(f"the library has no column {column!r}; {offered}")
+    if column in FACTS and kind != "tags":
+        raise UsageError(f"{column!r} is a fact of every file, which nobody gives; name another column")
+    if kind not in ("text", "boolean"):
+        raise UsageError(f"the column {column!r} holds {_WHY[kind]}")
+
+
+def check_confidence(column: str, columns: Mapping[str, Kind]) -> None:
+    """Raises UsageError where the column of the confidence is a column of the user's own."""
+    name, kind = confidence_column(column), columns.get(confidence_column(column))
+    if kind not in (None, "number", "integer"):
+        raise UsageError(
+            f"the library has a column {name!r} of its own, which holds {kind}, and predictions keep their "
+            f"confidence there; give it another name in the table, and index that again"
+        )
+
+
+def labelled(
+    store: Store, column: str, where: Filter | None = None, fold_case: bool = False
+) -> tuple[Labelled, list[str]]:
+    """The pictures to which a person gave a value, and sentences on what is odd. With `fold_case` values that
+    differ in capitals and spaces alone are one, spelled as most often. Where several spellings are there and
+    it is not asked for, they stay apart, and are named."""
+    known = [
+        (asset.id, asset.sha256, value)
+        for asset in store.assets(where)
+        if (value := given(asset, column)) is not None
+    ]
+    known.sort()
+    spelled = _spellings(value for _, _, value in known)
+    meant = {v: max(several, key=lambda s: (several[s], s)) if fold_case else v
+             for several in spelled.values() for v in several}  # fmt: skip
+    values = sorted({meant[value] for _, _, value in known})
+    number = {value: n for n, value in enumerate(values)}
+    found = Labelled(
+        tuple(values),
+        tuple(i for i, _, _ in known),
+        tuple(digest for _, digest, _ in known),
+        tuple(number[meant[value]] for _, _, value in known),
+    )
+    return found, list(_odd(column, spelled, fold_case))
+
+
+def given(asset: Asset, column: str) -> Label | None:
+    """The value that a person gave; None where there is none, or it was predicted."""
+    value: Value = asset.metadata.get(column)
+    if not isinstance(value, str | bool) or (isinstance(value, str) and not value.strip()):
+        return None
+    return None if asset.metadata.get(confidence_column(column)) is not None else value
+
+
+def enough(found: Labelled, column: str) -> tuple[Labelled, list[str]]:
+    """Those whose value several pictures have, and a sentence on the others. Raises UsageError where nothing
+    is left to tell apart."""
+    counts = found.counts
+    lonely = [n for n, count in enumerate(counts) if count < LEAST]
+    several = len(counts) - len(lonely)
+    if several < LEAST:
+        raise UsageError(_too_few(column, found))
+    if not lonely:
+        return found, []
+    named = _some(str(found.values[n]) for n in lonely)
+    kept = found.only(place for place, n in enumerate(found.numbers) if counts[n] >= LEAST)
+    return kept, [
+        f"Left out of {column}, because one picture alone has the value: {named}. Give a second one each."
+    ]
+
+
+def _too_few(column: str, found: Labelled) -> str:
+    name = printable(column)
+    if not found.ids:
+        return (
+            f"no picture has a value of {name!r} that a person gave; give some on the page, or by a table: "
+            "findalike index --table FILE"
+        )
+    if len(found.values) == 1:
+        return (
+            f"all {len(found.ids):,} labelled pictures have the same {name!r}, {found.values[0]!r}: give "
+            "another value to at least two pictures, for there is nothing to tell apart"
+        )
+    return (
+        f"of the values of {name!r} ({_some(map(str, found.values))}) fewer than two have two pictures: an "
+        "attribute is learned from at least two pictures each of at least two values, and better from ten"
+    )
+
+
+def _spellings(values: Iterable[Label]) -> dict[Label, Counter[Label]]:
+    """How often each spelling stands there, by what they have in common."""
+    found: dict[Label, Counter[Label]] = defaultdict(Counter)
+    for value in values:
+        found[folded(" ".join(value.split())) if isinstance(value, str) else value][value] += 1
+    return found
+
+
+def _odd(column: str, spelled: Mapping[Label, Counter[Label]], fold_case: bool) -> Iterator[str]:
+    for several in spelled.values():
+        if len(several) > 1:
+            named = ", ".join(f"{value!r} ({count:,})" for value, count in several.most_common(_NAMED))
+            if fold_case:
+                yield f"Counted as one value of {column}: {named}. The labels themselves stay as they are."
+            else:
+                yield (
+                    f"{column} has one value in {len(several)} spellings, which count as so many values: "
+                    f"{named}. To count them as one: --fold-case"
+                )
+
+
+def _some(names: Iterable[str]) -> str:
+    several = [printable(name) for name in names]
+    more = f" and {len(several) - _NAMED:,} more" if len(several) > _NAMED else ""
+    return ", ".join(several[:_NAMED]) + more
+
+
+def chosen_columns(columns: Sequence[str]) -> list[str]:
+    """Columns that were asked for, each once. Raises UsageError for none."""
+    if not columns:
+        raise UsageError("name an attribute: --column color")
+    return list(dict.fromkeys(columns))
