@@ -42,6 +42,7 @@ COMMANDS = {
     "eval": ("evaluate", "Judge how well pictures are found, where it is known which are alike."),
     "learn-whitening": ("learn", "Learn what varies among a library's pictures, and search by that."),
     "learn-vocabulary": ("learn", "Learn visual words of a library's pictures: bags of words, and VLAD."),
+    "train": ("train", "Train on your own pictures what finds them better, and prove whether it does."),
     "bench-index": ("bench", "Compare indexes on the stored vectors: recall against time."),
     "demo": ("demo", "Index real photographs, search them, and show the result."),
     "completion": ("manage", "Print the completion script of a shell."),
@@ -64,15 +65,17 @@ another card or version; 5 nothing similar (with --exit-code); 130 interrupted, 
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are called."""
+    """Commands that are imported when they are called: those of `table`."""
+
+    table = COMMANDS
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.table:
             return None
-        module, _ = COMMANDS[name]
+        module, _ = self.table[name]
         attribute = name.replace("-", "_") + "_" * keyword.iskeyword(name)
         command: click.Command = getattr(plugins.on_use(f"findalike.cli.{module}"), attribute)
         return command
@@ -81,11 +84,11 @@ class Commands(click.Group):
         try:
             return super().resolve_command(context, args)
         except click.UsageError as error:
-            raise click.UsageError(f"{error.message} See findalike --help.", context) from error
+            raise click.UsageError(f"{error.message} See {context.command_path} --help.", context) from error
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
 
 @click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

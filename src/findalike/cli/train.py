@@ -1,0 +1,34 @@
+"""`findalike train`: its list of commands."""
+
+from __future__ import annotations
+
+import click
+
+from findalike.cli.main import Commands
+
+TRAININGS = {
+    "metric": ("train_metric", "Bring together what belongs together: a head on stored vectors."),
+}
+"""Each command's module and the line that `--help` shows, so that help imports none of them."""
+
+
+class Trainings(Commands):
+    table = TRAININGS
+
+
+@click.group(
+    cls=Trainings,
+    epilog="""\b
+Examples:
+  findalike train metric shop/ --out shop.onnx
+  findalike train metric --library shop.library --column article --out article.onnx
+  findalike index shop/ --encoder file:shop.onnx
+  findalike search photo.jpg --encoder file:shop.onnx""",
+)
+def train() -> None:
+    """Teach findalike your own pictures.
+
+    What is trained becomes two files, NAME.onnx and NAME.json, which --encoder file:NAME.onnx takes everywhere.
+    It is measured on pictures that nothing was learned from, beside what it began from. Needs the extra
+    findalike[train]; what was trained is used without it.
+    """

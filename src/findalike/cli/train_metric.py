@@ -1,0 +1,151 @@
+"""`findalike train metric`: a head on stored vectors that brings together what belongs together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from findalike import plugins
+from findalike.cli.figures import write_json
+from findalike.cli.main import DONE, FAILED, INTERRUPTED, SOME_FAILED
+from findalike.cli.options import number, say
+from findalike.cli.train_data import Gathered, data_options, gathered, source, split_file
+from findalike.cli.train_shown import epochs, show
+from findalike.encode import file_card
+from findalike.encode.file_card import FileCard
+from findalike.errors import UsageError
+from findalike.present import output
+from findalike.train import checkpoint, curve, splits
+from findalike.train.data import CLASSES
+
+REQUIREMENT = "findalike[train]"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  findalike train metric shop/ --out shop.onnx
+  findalike train metric shop/ --labels shop/labels.csv --column model --loss arcface --out model.onnx
+  findalike train metric --library shop.library --column article --split random --out article.onnx
+  findalike train metric --library shop.library --feedback --out clicked.onnx
+  findalike train metric products.csv --column product --across kind --asks studio --out shelf.onnx"""
+)
+@data_options
+@click.option(
+    "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
+)
+@click.option("--loss", default="triplet", show_default=True, metavar="NAME",
+              help="triplet, contrastive, multi-similarity, supervised-contrastive, circle, arcface, softmax or "
+              "proxy-anchor.")  # fmt: skip
+@click.option("--miner", metavar="NAME",
+              help="none, hard, semi-hard, easy-hard, multi-similarity, distance-weighted, angular or pairs; else "
+              "what suits the loss.")  # fmt: skip
+@click.option("--across", metavar="COLUMN",
+              help="Pictures are to find those of other values of this column: studio and shelf.")  # fmt: skip
+@click.option("--asks", metavar="VALUE", help="Of --across: only pictures of this value ask.")
+@click.option("--split", "how", default=splits.BY_CLASS, show_default=True, metavar="HOW",
+              help="class measures on classes that were not learned, random on other pictures of the same, "
+              "COLUMN=VALUE on those of the value.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most so many.")
+@click.option("--patience", type=click.IntRange(1), default=15, show_default=True,
+              help="Epochs without a better mAP after which it ends.")  # fmt: skip
+@click.option(
+    "--dim", type=click.IntRange(1, 4096), default=256, show_default=True, help="Numbers of a vector."
+)
+@click.option(
+    "--classes", "p", type=click.IntRange(2), default=16, show_default=True, help="Classes in a batch."
+)
+@click.option("--pictures", "k", type=click.IntRange(2), default=4, show_default=True,
+              help="Pictures of each class in a batch.")  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split and of all chance."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--resume", is_flag=True, help="Go on from where a run for the same --out was ended.")
+@click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
+def metric(
+    out: str, loss: str, miner: str | None, across: str | None, asks: str | None, how: str, epochs: int,
+    patience: int, dim: int, p: int, k: int, seed: int, device: str, resume: bool, json_file: str | None,
+    **data: Any,
+) -> int:  # fmt: skip
+    """Train a head that brings together what belongs together.
+
+    DATA is a folder with a folder for each class, or a table of paths and labels; without it, the stored
+    vectors of --library are used, which is only read. A part of the classes is set aside first and measured on
+    at the end, another decides by its mAP when to stop. Beside the result lie the split, a picture of the mAP
+    after each epoch, and, until the run has ended by itself, the file that --resume goes on from.
+
+    Exits with 3 when files could not be read, with 130 when interrupted: the best so far is written, and can
+    be gone on from.
+    """
+    target = checked_out(out)
+    training = plugins.on_use("findalike.train.metric", REQUIREMENT)
+    heads = plugins.on_use("findalike.train.heads", REQUIREMENT)
+    schedule = plugins.on_use("findalike.train.loop", REQUIREMENT).Schedule(epochs, patience, seed)
+    plan = training.Plan(loss, miner, across, asks, schedule, p, k, device)
+    with gathered(source(data)) as found:
+        split = splits.make(found.examples, how, seed)
+        task = heads.task(found.examples, found.vectors, split, plan, dim)
+        of = f"head {dim} {found.card.space} {found.card.sha256}"
+        outcome = run(task, found, target, resume, of)
+        how_told = training.trained(outcome, found.examples, plan, found.of)
+        card = FileCard(file_card.HEAD, target.stem, dim, trained=how_told, source=told(found))
+        card, graph = heads.exported(task.network, found.card, card)
+    return finish(outcome, card, graph, target, bool(found.failures), json_file)
+
+
+def checked_out(out: str) -> Path:
+    """Where the result goes. Raises UsageError before the work for a place that cannot be written."""
+    target = Path(out)
+    if target.suffix != ".onnx":
+        raise UsageError(f"{out}: the result ends in .onnx, such as {target.stem or 'shop'}.onnx")
+    output.check(target)
+    return target
+
+
+def told(found: Gathered) -> str:
+    """What was learned from, as a sentence for a card."""
+    return f"{number(len(found.examples), 'picture')} of {found.of}, by {found.examples.of}"
+
+
+def run(task: Any, found: Gathered, target: Path, resume: bool, of: str) -> Any:
+    """Train a `metric.Retrieval`, shown as it goes; the split is written first."""
+    training = plugins.on_use("findalike.train.metric", REQUIREMENT)
+    output.write(split_file(target), splits.table(found.examples, task.split).encode("utf-8", "replace"))
+    counts = task.split.counts()
+    say(f"{number(counts['train'], 'picture')} to learn from, {counts['validation']:,} to choose by, "
+        f"{counts['test']:,} to measure on, split by {task.split.how}.")  # fmt: skip
+    purpose = training.purpose(found.examples, task.split, task.plan, of)
+    with epochs() as watch:
+        return training.train(task, found.vectors, checkpoint.beside(target), resume, purpose, watch)
+
+
+def finish(
+    outcome: Any, card: FileCard, graph: bytes, target: Path, some_failed: bool, json_file: str | None
+) -> int:  # fmt: skip
+    """Show how it went, write the result and what lies beside it; the exit code."""
+    ended = outcome.fit.ended
+    show(outcome, to_stdout=json_file != "-")
+    write_json({"out": str(target), **dataclasses.asdict(outcome)}, json_file)
+    if ended == "not a number" and not outcome.fit.best > outcome.start:
+        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better than "
+            f"the beginning was found until then: {target} was not written. Try another --loss.")  # fmt: skip
+        return FAILED
+    output.write(
+        target.with_suffix(".png"), curve.png(outcome.fit.values, outcome.start, outcome.fit.best_epoch)
+    )
+    file_card.write(target, card, graph)
+    say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. To "
+        f"use it: findalike index FOLDER --encoder file:{target}")  # fmt: skip
+    if ended == "interrupted":
+        say("Interrupted: that is the best so far; the same command with --resume goes on.")
+        return INTERRUPTED
+    if ended == "not a number":
+        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}; that is the best until "
+            "then.")  # fmt: skip
+        return FAILED
+    checkpoint.beside(target).unlink(missing_ok=True)
+    return SOME_FAILED if some_failed else DONE

@@ -1,0 +1,76 @@
+"""How training is shown: the measure as it goes, and the table of what came out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.live import Live
+from rich.text import Text
+
+from findalike.cli.figures import print_table
+from findalike.cli.options import console, number, say
+from findalike.evaluate.report import Table
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+WIDTH = 40
+"""Epochs that the line shows at a time."""
+
+
+@contextmanager
+def epochs() -> Iterator[Callable[[Any], None]]:
+    """Shows each `loop.Tick` as it comes: on a terminal in one line, with the mAP drawn."""
+    if not sys.stderr.isatty():
+        yield lambda tick: None
+        return
+    with Live(console=console(True), refresh_per_second=8, transient=True) as live:
+        yield lambda tick: live.update(Text(line(tick), no_wrap=True, overflow="ellipsis"))
+
+
+def line(tick: Any) -> str:
+    """`epoch 12/60  mAP .712, best .715 (epoch 9)  ▁▂▃▅▆▇`."""
+    value, best = tick.values[-1], tick.values[tick.best_epoch]
+    return (f"epoch {tick.epoch}/{tick.epochs}  mAP {_short(value)}, best {_short(best)} (epoch {tick.best_epoch})"
+            f"  {sparkline(tick.values[-WIDTH:])}")  # fmt: skip
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The values as blocks, the least lowest."""
+    low, high = min(values), max(values)
+    return "".join(BLOCKS[round((v - low) / ((high - low) or 1) * (len(BLOCKS) - 1))] for v in values)
+
+
+def show(outcome: Any, to_stdout: bool) -> None:
+    """What came out, on pictures that nothing was learned from, and a sentence on it."""
+    fit = outcome.fit
+    say(f"{number(len(fit.losses), 'epoch')}; mAP of what was chosen by: {_short(outcome.start)} at the "
+        f"beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
+    rows = [
+        (c.metric, f"{c.queries:,}", _short(c.before), _short(c.after), f"{c.difference.value:+.3f}",
+         f"{c.difference.low:+.3f} to {c.difference.high:+.3f}" if c.difference.known else "", f"{c.p:.4f}")
+        for c in outcome.comparisons
+    ]  # fmt: skip
+    head = ("measured on", "queries", "before", "after", "difference", "95 %", "p")
+    print_table(Table("", head, tuple(rows)), to_stdout)
+    say(verdict(outcome))
+
+
+def verdict(outcome: Any) -> str:
+    """Whether it is better, plainly."""
+    first = outcome.comparisons[0]
+    if first.better:
+        return (
+            f"Better than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."
+        )
+    if first.difference.value < 0 and first.p < 0.05:
+        return (
+            f"Worse than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."
+        )
+    return (f"No better than what it began from: {first.metric} {first.difference.value:+.3f}, which chance could "
+            f"give (p {first.p:.4f}).")  # fmt: skip
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")

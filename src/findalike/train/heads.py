@@ -1,0 +1,98 @@
+"""A head: vectors of another encoder, turned and stretched so that what belongs together comes near.
+
+It begins as the principal axes of the pictures it learns from, which changes next to nothing, and is held to
+that beginning: from few pictures little can be known (Li, Grandvalet and Davoine 2018 hold all weights to
+where they began).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from findalike.encode import file_card, whitening
+from findalike.encode.file_card import FileCard
+from findalike.errors import UsageError
+from findalike.train import export, loop, metric
+from findalike.train.data import Examples, Places
+from findalike.train.metric import Plan, Retrieval
+from findalike.train.splits import TRAIN, Split
+from findalike.types import Card, Vectors
+
+DIM = 256
+RATE = 1e-3
+HOLD = 0.1
+"""How strongly a head is held to its beginning: times the mean squared distance of its axes from there."""
+
+
+class Head(nn.Module):
+    """Shape (n, base dim) to (n, dim), of unit length. A vector of zeros stays one."""
+
+    def __init__(self, mean: torch.Tensor, axes: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("begun", axes.clone(), persistent=False)
+        self.axes = nn.Parameter(axes.clone())
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        there = (vectors.abs().sum(dim=1, keepdim=True) > 0).to(vectors.dtype)
+        return nn.functional.normalize((vectors - self.mean) @ self.axes * there, dim=1)
+
+    def strayed(self) -> torch.Tensor:
+        """How far it is from its beginning: the share of the length of its axes."""
+        squares: torch.Tensor = (self.axes - self.begun).square().sum() / self.begun.square().sum()
+        return squares
+
+
+def begun(vectors: Vectors, dim: int = DIM, power: float = 0.0) -> Head:
+    """A head for vectors like these, of at most `dim` numbers. Raises ValueError for vectors that do not
+    differ."""
+    found = whitening.learn(vectors, min(dim, vectors.shape[1]), power)
+    missing = max(0, min(dim, vectors.shape[1]) - found.axes.shape[1])
+    axes = np.pad(found.axes, ((0, 0), (0, missing)))
+    return Head(torch.from_numpy(found.mean), torch.from_numpy(axes.astype(np.float32)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Fetches vectors, shape (n, base dim). Learned from, they are varied by noise of about `noise` of their
+    length."""
+
+    vectors: Vectors
+    noise: float = 0.0
+
+    def __call__(self, places: Places, random: np.random.Generator | None) -> torch.Tensor:
+        rows = self.vectors[places]
+        if random is not None and self.noise:
+            spread = self.noise / np.sqrt(rows.shape[1])
+            rows = rows + random.normal(0, spread, rows.shape).astype(np.float32)
+        return torch.from_numpy(rows)
+
+
+def task(
+    examples: Examples, vectors: Vectors, split: Split, plan: Plan, dim: int = DIM, hold: float = HOLD
+) -> Retrieval:  # fmt: skip
+    """A head to be trained; `vectors` has a row for each example. Raises UsageError for what cannot be learned
+    from."""
+    torch.manual_seed(plan.schedule.seed)
+    try:
+        head = begun(vectors[split.places(TRAIN)], dim)
+    except ValueError as error:
+        raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell apart: name "
+                         "another --encoder, or give other pictures") from error  # fmt: skip
+    objective = metric.objective(examples, split, plan, dim)
+    return Retrieval(
+        head, objective, Stored(vectors), examples, split, plan,
+        [{"params": [head.axes], "lr": RATE}], loop.device(plan.device), lambda: hold * head.strayed(),
+    )  # fmt: skip
+
+
+def exported(head: Head, base: Card, card: FileCard) -> tuple[FileCard, bytes]:
+    """The card of a head with its base, and its graph. Raises EncoderError where that gives other numbers."""
+    random = torch.Generator().manual_seed(0)
+    rows = nn.functional.normalize(torch.randn(5, base.dim, generator=random), dim=1)
+    graph = export.onnx_bytes(head, rows, file_card.VECTORS)
+    return replace(card, base=file_card.mention(base), licence=base.licence or "unknown"), graph

@@ -1,0 +1,123 @@
+"""How well vectors retrieve: each picture asks for those like it, as a search of a library would rank them.
+
+The measures are those of `findalike eval`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from findalike.evaluate import bootstrap, metrics, similarity
+from findalike.evaluate.bootstrap import Interval
+from findalike.evaluate.metrics import PerQuery
+from findalike.train.data import CLASSES, TRIPLETS, Examples, Places
+from findalike.types import Card, Vectors
+
+MAP, FIRST = "mAP", "recall@1"
+"""What is measured: the mean of average precision, and how often the first result is right."""
+
+_BLOCK = 2_000_000
+"""Similarities that are ordered at a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """For each query that has something to find: its average precision, and whether its first is right."""
+
+    average_precision: PerQuery
+    first: PerQuery
+
+    @property
+    def map(self) -> float:
+        return float(self.average_precision.mean())
+
+    def per_query(self, metric: str) -> PerQuery:
+        return {MAP: self.average_precision, FIRST: self.first}[metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure before and after on the same queries: means, their difference with its 95 % interval, and
+    the two-sided p of a paired test."""
+
+    metric: str
+    queries: int
+    before: float
+    after: float
+    difference: Interval
+    p: float
+
+    @property
+    def better(self) -> bool:
+        return self.difference.value > 0 and self.p < 1 - bootstrap.LEVEL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """Asks by examples. With `across`, a column, pictures are ranked against those of other values alone;
+    with `asks`, a value of it, only pictures of that value ask."""
+
+    examples: Examples
+    across: str | None = None
+    asks: str | None = None
+
+    def of(self, vectors: Vectors) -> Measured:
+        """`vectors` has a row for each example. Raises ValueError for numbers that are not finite."""
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector is not finite")
+        card = Card("trained", "1", vectors.shape[1])
+        mean = np.asarray(vectors.mean(axis=0), np.float32)
+        parts = []
+        for some in self._blocks():
+            grades, excluded = self._truth(some)
+            alike = similarity.as_searched(card, vectors[some], vectors, mean, len(vectors))
+            parts.append(metrics.ranked(alike, grades, excluded))
+        ranks = metrics.joined(parts)
+        judged = ranks.relevant > 0
+        return Measured(metrics.average_precision(ranks)[judged], metrics.hit_rate(ranks, 1)[judged])
+
+    def _blocks(self) -> Iterator[Places]:
+        asking = np.arange(len(self.examples))
+        if self.across and self.asks is not None:
+            asking = np.flatnonzero(np.array(self.examples.column(self.across)) == self.asks)
+        step = max(1, _BLOCK // max(len(self.examples), 1))
+        yield from (asking[start : start + step] for start in range(0, len(asking), step))
+
+    def _truth(self, some: Places) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """What is relevant to some pictures, and what is not ranked for them: shape (some, all)."""
+        codes = self.examples.codes
+        same = codes[some][:, None] == codes
+        excluded = some[:, None] == np.arange(len(codes))
+        if self.across:
+            sides = np.array([value or "" for value in self.examples.column(self.across)])
+            excluded |= sides[some][:, None] == sides
+        if self.examples.kind == CLASSES:
+            return same, excluded
+        relevant = _pairs(self.examples.alike, some, len(codes))
+        wrong = _pairs(self.examples.apart, some, len(codes))
+        unknown = ~wrong if self.examples.kind == TRIPLETS else same & ~wrong
+        return relevant, excluded | (unknown & ~relevant)
+
+
+def compare(before: Measured, after: Measured, metric: str = MAP, seed: int = 0) -> Comparison:
+    """Two measurements of the same queries, held against each other pair by pair."""
+    ours, theirs = before.per_query(metric), after.per_query(metric)
+    differences = theirs - ours
+    interval = bootstrap.means(differences[:, None], seed=seed)[0]
+    p = bootstrap.sign_flip(differences, seed=seed)
+    return Comparison(metric, len(ours), float(ours.mean()), float(theirs.mean()), interval, p)
+
+
+def _pairs(rows: Places, some: Places, count: int) -> NDArray[np.bool_]:
+    """Which picture is in a pair with each of some: shape (some, count)."""
+    found = np.zeros((len(some), count), np.bool_)
+    at = {int(place): number for number, place in enumerate(some)}
+    for one, other in rows:
+        for ours, theirs in ((one, other), (other, one)):
+            if int(ours) in at:
+                found[at[int(ours)], theirs] = True
+    return found

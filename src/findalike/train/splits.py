@@ -1,0 +1,137 @@
+"""Which pictures are learned from, which choose when to stop, and which are measured on: settled by a seed before
+anything is learned.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from findalike.errors import UsageError
+from findalike.evaluate.truth import Labels
+from findalike.train.data import Examples, Places
+
+TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
+SHARES = (0.5, 0.2, 0.3)
+
+BY_CLASS, RANDOM = "class", "random"
+LEAST_CLASSES = 6
+"""Of a split by class: two in each part, since one cannot be told from anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The part that each picture is in, and how that was settled."""
+
+    parts: tuple[str, ...]
+    how: str
+    seed: int
+
+    def places(self, part: str) -> Places:
+        """The places of a part, in ascending order."""
+        return np.array([place for place, own in enumerate(self.parts) if own == part], np.int64)
+
+    def counts(self) -> dict[str, int]:
+        return {part: self.parts.count(part) for part in PARTS}
+
+
+def make(examples: Examples, how: str = BY_CLASS, seed: int = 0) -> Split:
+    """Split by `class`, so that what is measured on are classes that were not learned; `random`, by class in
+    proportion; or `COLUMN=VALUE`, where the pictures of the value are those to measure on. Raises UsageError."""
+    if how == BY_CLASS:
+        parts = by_class(examples.labels, seed)
+    elif how == RANDOM:
+        parts = stratified(examples.labels, seed)
+    else:
+        column, equals, value = how.partition("=")
+        if not equals:
+            raise UsageError(
+                f"the split {how!r} is none of class, random and COLUMN=VALUE, such as split=test"
+            )
+        parts = by_value(examples.labels, examples.column(column), column, value, seed)
+    split = Split(tuple(parts), how, seed)
+    _check(examples, split)
+    return split
+
+
+def by_class(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
+    """Whole classes for each part. Raises UsageError where there are too few."""
+    classes = sorted(set(labels))
+    repeated = [label for label in classes if labels.count(label) > 1]
+    if len(repeated) < LEAST_CLASSES:
+        raise UsageError(
+            f"{len(repeated)} classes have two pictures or more, and a split by class needs {LEAST_CLASSES}, two "
+            "for each of learning, choosing and measuring: give --split random, which measures on other pictures "
+            "of the same classes"
+        )
+    random = np.random.default_rng(seed)
+    of = _dealt(random.permutation(repeated).tolist(), shares, 2)
+    of |= _dealt(random.permutation([label for label in classes if label not in of]).tolist(), shares, 0)
+    return [of[label] for label in labels]
+
+
+def stratified(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
+    """The pictures of each class dealt to the parts in proportion; of two or three, to learning first."""
+    random = np.random.default_rng(seed)
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for place, label in enumerate(labels):
+        by_label[label].append(place)
+    parts = [TRAIN] * len(labels)
+    for label in sorted(by_label):
+        for place, part in _dealt(random.permutation(by_label[label]).tolist(), shares, 0).items():
+            parts[place] = part
+    return parts
+
+
+def by_value(labels: Sequence[str], values: Labels, column: str, value: str, seed: int) -> list[str]:
+    """Pictures with the value are measured on, the others learned from and, two in seven, chosen by. Raises
+    UsageError."""
+    if value not in values:
+        there = ", ".join(sorted({each for each in values if each})[:10]) or "none"
+        raise UsageError(f"the column {column!r} has no value {value!r}; there are {there}: write --split "
+                         f"{column}=VALUE for those to measure on")  # fmt: skip
+    rest = [place for place, each in enumerate(values) if each != value]
+    shares = (SHARES[0] / sum(SHARES[:2]), SHARES[1] / sum(SHARES[:2]), 0)
+    parts = [TEST] * len(labels)
+    for place, part in zip(rest, stratified([labels[p] for p in rest], seed, shares), strict=True):
+        parts[place] = part
+    return parts
+
+
+def table(examples: Examples, split: Split) -> str:
+    """The split as a CSV of path, label and part, which `--split` and other programs read."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["path", "label", "part"])
+    for asset, label, part in zip(examples.pictures.assets, examples.labels, split.parts, strict=True):
+        writer.writerow([asset.uri, label, part])
+    return out.getvalue()
+
+
+def _dealt(things: Sequence[object], shares: Sequence[float], least: int) -> dict[object, str]:  # type: ignore[type-arg]
+    """Each thing's part, in their order: those to measure on first, then to choose by, the rest to learn."""
+    count = len(things)
+    test = max(least, round(shares[2] * count)) if shares[2] else 0
+    validation = max(least, round(shares[1] * count))
+    kinds = [TEST] * test + [VALIDATION] * validation
+    return {thing: kinds[place] if place < len(kinds) else TRAIN for place, thing in enumerate(things)}
+
+
+def _check(examples: Examples, split: Split) -> None:
+    """Every part must have something to find."""
+    for part in PARTS:
+        labels = [examples.labels[place] for place in split.places(part)]
+        if len(set(labels)) < 2 or len(set(labels)) == len(labels):
+            what = f"{len(labels):,} pictures of {len(set(labels)):,} classes"
+            raise UsageError(
+                f"the part to {_PURPOSE[part]} would have {what}, and needs two classes and two pictures of one: "
+                "give more pictures, or another --split (class, random or COLUMN=VALUE)"
+            )
+
+
+_PURPOSE = {TRAIN: "learn from", VALIDATION: "choose by", TEST: "measure on"}
