@@ -28,7 +28,7 @@ Examples:
 def train() -> None:
     """Teach findalike your own pictures.
 
-    What is trained becomes two files, NAME.onnx and NAME.json, which --encoder file:NAME.onnx takes everywhere.
-    It is measured on pictures that nothing was learned from, beside what it began from. Needs the extra
-    findalike[train]; what was trained is used without it.
+    What is trained becomes two files, NAME.onnx and NAME.json, which --encoder file:NAME.onnx takes
+    everywhere. It is measured on pictures that nothing was learned from, beside what it began from. Needs the
+    extra findalike[train]; what was trained is used without it.
     """

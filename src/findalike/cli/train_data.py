@@ -146,8 +146,8 @@ def _pictures(library: Library, card: Card, asked: Source) -> Pictures:
         say(f"{number(without, 'picture')} of the library have no vector of {card.space}, and are left out.")
     if not there:
         what = f"no picture passes {asked.where!r}" if asked.where and not assets else "there are no pictures"
-        raise UsageError(f"{what} to learn from: give a folder of pictures, or fill the library with findalike "
-                         "index")  # fmt: skip
+        raise UsageError(f"{what} to learn from: give a folder of pictures, or fill the library with "
+                         "findalike index")  # fmt: skip
     return truth.pictures(there)
 
 

@@ -19,7 +19,6 @@ from findalike.encode.file_card import FileCard
 from findalike.errors import UsageError
 from findalike.present import output
 from findalike.train import checkpoint, curve, splits
-from findalike.train.data import CLASSES
 
 REQUIREMENT = "findalike[train]"
 
@@ -38,13 +37,13 @@ Examples:
     "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
 )
 @click.option("--loss", default="triplet", show_default=True, metavar="NAME",
-              help="triplet, contrastive, multi-similarity, supervised-contrastive, circle, arcface, softmax or "
-              "proxy-anchor.")  # fmt: skip
+              help="triplet, contrastive, multi-similarity, supervised-contrastive, circle, arcface, softmax "
+              "or proxy-anchor.")  # fmt: skip
 @click.option("--miner", metavar="NAME",
-              help="none, hard, semi-hard, easy-hard, multi-similarity, distance-weighted, angular or pairs; else "
-              "what suits the loss.")  # fmt: skip
+              help="none, hard, semi-hard, easy-hard, multi-similarity, distance-weighted, angular or pairs; "
+              "else what suits the loss.")  # fmt: skip
 @click.option("--across", metavar="COLUMN",
-              help="Pictures are to find those of other values of this column: studio and shelf.")  # fmt: skip
+              help="Pictures are to find those of other values of it: studio and shelf.")  # fmt: skip
 @click.option("--asks", metavar="VALUE", help="Of --across: only pictures of this value ask.")
 @click.option("--split", "how", default=splits.BY_CLASS, show_default=True, metavar="HOW",
               help="class measures on classes that were not learned, random on other pictures of the same, "
@@ -74,9 +73,9 @@ def metric(
     """Train a head that brings together what belongs together.
 
     DATA is a folder with a folder for each class, or a table of paths and labels; without it, the stored
-    vectors of --library are used, which is only read. A part of the classes is set aside first and measured on
-    at the end, another decides by its mAP when to stop. Beside the result lie the split, a picture of the mAP
-    after each epoch, and, until the run has ended by itself, the file that --resume goes on from.
+    vectors of --library are used, which is only read. A part of the classes is set aside first and measured
+    on at the end, another decides by its mAP when to stop. Beside the result lie the split, a picture of the
+    mAP after each epoch, and, until the run has ended by itself, the file that --resume goes on from.
 
     Exits with 3 when files could not be read, with 130 when interrupted: the best so far is written, and can
     be gone on from.
@@ -131,21 +130,21 @@ def finish(
     show(outcome, to_stdout=json_file != "-")
     write_json({"out": str(target), **dataclasses.asdict(outcome)}, json_file)
     if ended == "not a number" and not outcome.fit.best > outcome.start:
-        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better than "
-            f"the beginning was found until then: {target} was not written. Try another --loss.")  # fmt: skip
+        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better "
+            f"than the beginning was found: {target} was not written. Try another --loss.")  # fmt: skip
         return FAILED
     output.write(
         target.with_suffix(".png"), curve.png(outcome.fit.values, outcome.start, outcome.fit.best_epoch)
     )
     file_card.write(target, card, graph)
-    say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. To "
-        f"use it: findalike index FOLDER --encoder file:{target}")  # fmt: skip
+    say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. "
+        f"To use it: findalike index FOLDER --encoder file:{target}")  # fmt: skip
     if ended == "interrupted":
         say("Interrupted: that is the best so far; the same command with --resume goes on.")
         return INTERRUPTED
     if ended == "not a number":
-        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}; that is the best until "
-            "then.")  # fmt: skip
+        say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}; that is the best "
+            "until then.")  # fmt: skip
         return FAILED
     checkpoint.beside(target).unlink(missing_ok=True)
     return SOME_FAILED if some_failed else DONE

@@ -32,8 +32,8 @@ def epochs() -> Iterator[Callable[[Any], None]]:
 def line(tick: Any) -> str:
     """`epoch 12/60  mAP .712, best .715 (epoch 9)  ▁▂▃▅▆▇`."""
     value, best = tick.values[-1], tick.values[tick.best_epoch]
-    return (f"epoch {tick.epoch}/{tick.epochs}  mAP {_short(value)}, best {_short(best)} (epoch {tick.best_epoch})"
-            f"  {sparkline(tick.values[-WIDTH:])}")  # fmt: skip
+    return (f"epoch {tick.epoch}/{tick.epochs}  mAP {_short(value)}, best {_short(best)} (epoch "
+            f"{tick.best_epoch})  {sparkline(tick.values[-WIDTH:])}")  # fmt: skip
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -68,8 +68,8 @@ def verdict(outcome: Any) -> str:
         return (
             f"Worse than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."
         )
-    return (f"No better than what it began from: {first.metric} {first.difference.value:+.3f}, which chance could "
-            f"give (p {first.p:.4f}).")  # fmt: skip
+    return (f"No better than what it began from: {first.metric} {first.difference.value:+.3f}, which chance "
+            f"could give (p {first.p:.4f}).")  # fmt: skip
 
 
 def _short(value: float) -> str:

@@ -51,13 +51,14 @@ def write(path: Path, found: Checkpoint) -> None:
         f"{folder}/{name}": array for folder in _FOLDERS for name, array in getattr(found, folder).items()
     }
     buffer = io.BytesIO()
-    np.savez(buffer, **{_FACTS: np.frombuffer(json.dumps(facts).encode(), np.uint8)}, **arrays)
+    arrays[_FACTS] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(buffer, allow_pickle=False, **arrays)
     try:
         replace_file(path, buffer.getvalue())
     except OSError as error:
         raise LibraryError(
-            f"{path} cannot be written: {error.strerror or error}; nothing that was there before was changed. "
-            "Make room, or give --out on another drive, and go on with --resume"
+            f"{path} cannot be written: {error.strerror or error}; nothing that was there before was "
+            "changed. Make room, or give --out on another drive, and go on with --resume"
         ) from error
 
 
@@ -71,16 +72,19 @@ def read(path: Path, purpose: str) -> Checkpoint:
         facts = json.loads(arrays.pop(_FACTS).tobytes())
         kept, values, losses = facts["purpose"], tuple(facts["values"]), tuple(facts["losses"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} cannot be read as where a run stood ({error}); delete it, and begin without "
-                         "--resume") from error  # fmt: skip
+        raise UsageError(f"{path} cannot be read as where a run stood ({error}); delete it, and begin "
+                         "without --resume") from error  # fmt: skip
     if kept != _digest(purpose):
         raise UsageError(
-            f"{path} is of a run with other pictures or options, and going on from it would give the result of "
-            "neither; give the same ones again, or begin without --resume"
+            f"{path} is of a run with other pictures or options, and going on from it would give the result "
+            "of neither; give the same ones again, or begin without --resume"
         )
-    folders = ({name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{each}/")}
-               for each in _FOLDERS)  # fmt: skip
-    return Checkpoint(purpose, values, losses, *folders)
+    return Checkpoint(purpose, values, losses, *(_within(arrays, folder) for folder in _FOLDERS))
+
+
+def _within(arrays: Arrays, folder: str) -> dict[str, NDArray[Any]]:
+    inside = f"{folder}/"
+    return {name.removeprefix(inside): array for name, array in arrays.items() if name.startswith(inside)}
 
 
 def _digest(purpose: str) -> str:

@@ -16,8 +16,8 @@ LETTERS = 14
 
 
 def png(values: Sequence[float], start: float, best: int, what: str = "mAP") -> bytes:
-    """The values, that before the first epoch first, beside a dashed line at `start`, and the best marked: the
-    bytes of a PNG."""
+    """The values, that before the first epoch first, beside a dashed line at `start`, and the best marked:
+    the bytes of a PNG."""
     image = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(image)
     low, high = _ends([*values, start])
@@ -36,8 +36,8 @@ def png(values: Sequence[float], start: float, best: int, what: str = "mAP") -> 
     _write(
         draw, (left + 200, bottom + 8), f"{what}: before {start:.3f}, best {values[best]:.3f} at epoch {best}"
     )
-    for x in range(left, right, 12):
-        draw.line([(x, at(0, start)[1]), (x + 6, at(0, start)[1])], INK)
+    for dash in range(left, right, 12):
+        draw.line([(dash, at(0, start)[1]), (dash + 6, at(0, start)[1])], INK)
     draw.line([at(epoch, value) for epoch, value in enumerate(values)], LINE, 3)
     x, y = at(best, values[best])
     draw.ellipse((x - 6, y - 6, x + 6, y + 6), BEST)

@@ -1,8 +1,8 @@
 """What there is to learn from: pictures of a library, and which of them belong together.
 
-Labels say it, of folders, of columns and of tables; or single pairs do, of a table or of the marks that people
-left on results; or triplets. Pictures of the same bytes count once, so that none is learned from and measured
-on.
+Labels say it, of folders, of columns and of tables; or single pairs do, of a table or of the marks that
+people left on results; or triplets. Pictures of the same bytes count once, so that none is learned from and
+measured on.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Examples:
     Where `kind` is `classes`, pictures of one label are alike and all others are not. Else labels name the
     groups that hang together; only the pairs of `alike`, shape (m, 2), are known to be alike, pictures of two
     groups are not, nor are those of `apart`. Of each row of `triplets`, shape (m, 3), the first is liker the
-    second than the third. `columns` are further values of each picture, and `notes` what a person should know.
-    """
+    second than the third. `columns` are further values of each picture, and `notes` what a person should
+    know."""
 
     pictures: Pictures
     labels: tuple[str, ...]
@@ -115,7 +115,7 @@ def of_triplets(found: Pictures, table: Table) -> Examples:
     triplets = np.array(rows, np.int64).reshape(-1, 3)
     if not len(triplets):
         raise UsageError(f"{table.path}: no row names three pictures that are there; the columns are anchor, "
-                         "positive and negative, and relative paths begin at the folder of the table")  # fmt: skip
+                         "positive and negative, with paths from the folder of the table")  # fmt: skip
     return _of_relations(found, triplets[:, :2], triplets[:, [0, 2]], table.path, _unknown(unknown), triplets)
 
 
@@ -150,8 +150,8 @@ def _column(columns: Mapping[str, Labels], name: str) -> Labels:
 
 
 def _usable(found: Pictures, labels: Labels) -> tuple[list[int], list[str]]:
-    """The places of labelled pictures, of the same bytes one, and what is left out. Pictures of the same bytes
-    with two labels say nothing, and are all left out."""
+    """The places of labelled pictures, of the same bytes one, and what is left out. Pictures of the same
+    bytes with two labels say nothing, and are all left out."""
     by_content: dict[int, list[int]] = defaultdict(list)
     for place, label in enumerate(labels):
         if label is not None:
@@ -183,13 +183,14 @@ def _check_labels(examples: Examples) -> None:
                          "table, or put the pictures into a folder for each class")  # fmt: skip
     if len(sizes) == 1:
         raise UsageError(
-            f"all {len(examples):,} pictures have the {examples.of} {next(iter(sizes))!r}, and what sets classes "
-            "apart is learned of two at least: name another --column, or give a folder with one for each class"
+            f"all {len(examples):,} pictures have the {examples.of} {next(iter(sizes))!r}, and what sets "
+            "classes apart is learned of two at least: name another --column, or give a folder with one for "
+            "each class"
         )
     if max(sizes.values()) == 1:
         raise UsageError(
-            f"every picture has a {examples.of} of its own, and what makes two alike is learned of classes of "
-            "two or more: name a --column whose values repeat"
+            f"every picture has a {examples.of} of its own, and what makes two alike is learned of classes "
+            "of two or more: name a --column whose values repeat"
         )
 
 
@@ -198,8 +199,8 @@ def _spellings(classes: Sequence[str]) -> list[str]:
     alike: dict[str, list[str]] = defaultdict(list)
     for label in classes:
         alike[re.sub(r"[\W_]+", "", label).casefold()].append(label)
-    return [f"The labels {' and '.join(map(repr, several))} look like one in two spellings; they are taken for "
-            "classes of their own. Give them one spelling if they are one."
+    return [f"The labels {' and '.join(map(repr, several))} look like one in two spellings; they are taken "
+            "for classes of their own. Give them one spelling if they are one."
             for several in alike.values() if len(several) > 1]  # fmt: skip
 
 
@@ -232,8 +233,8 @@ def _of_relations(
     both = {*map(tuple, np.sort(alike, axis=1))} & {*map(tuple, np.sort(apart, axis=1))}
     alike, apart = (_without(rows, both) for rows in (alike, apart))
     if not len(alike):
-        raise UsageError(f"{of}: no two pictures are said to be the same, so there is nothing to bring nearer; "
-                         "add pairs that are")  # fmt: skip
+        raise UsageError(f"{of}: no two pictures are said to be the same, so there is nothing to bring "
+                         "nearer; add pairs that are")  # fmt: skip
     if both:
         notes = [*notes, f"{len(both):,} pairs are said to be the same and not; they are left out."]
     named = np.unique(np.concatenate([alike.ravel(), apart.ravel(), triplets.ravel()]))

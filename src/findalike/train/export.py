@@ -29,11 +29,11 @@ def onnx_bytes(
     outputs: Sequence[str] = (EMBEDDING,),
     free: Mapping[int, str] | None = None,
 ) -> bytes:
-    """The graph of a module of one input, called `name`, like `example` of shape (n, …); `free` names the axes
-    that may be of any length, by default the first alone.
+    """The graph of a module of one input, called `name`, like `example` of shape (n, …); `free` names the
+    axes that may be of any length, by default the first alone.
 
-    The graph is run on the example and on a single row of it. Raises EncoderError where it gives other numbers
-    than the module.
+    The graph is run on the example and on a single row of it. Raises EncoderError where it gives other
+    numbers than the module.
     """
     module = module.to("cpu").eval()
     example = example.to("cpu")
@@ -67,8 +67,9 @@ def verify(
         far = _apart(ours, theirs.numpy())
         if not far <= TOLERANCE:
             raise EncoderError(
-                f"the exported graph gives other numbers than what was trained: {output} is off by {far:.2g}; "
-                "nothing was written. Please report this, with the versions of torch and onnxruntime"
+                f"the exported graph gives other numbers than what was trained: {output} is off by "
+                f"{far:.2g}; nothing was written. Please report this, with the versions of torch and "
+                "onnxruntime"
             )
 
 

@@ -75,14 +75,14 @@ class Stored:
 def task(
     examples: Examples, vectors: Vectors, split: Split, plan: Plan, dim: int = DIM, hold: float = HOLD
 ) -> Retrieval:  # fmt: skip
-    """A head to be trained; `vectors` has a row for each example. Raises UsageError for what cannot be learned
-    from."""
+    """A head to be trained; `vectors` has a row for each example. Raises UsageError for what cannot be
+    learned from."""
     torch.manual_seed(plan.schedule.seed)
     try:
         head = begun(vectors[split.places(TRAIN)], dim)
     except ValueError as error:
-        raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell apart: name "
-                         "another --encoder, or give other pictures") from error  # fmt: skip
+        raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell "
+                         "apart: name another --encoder, or give other pictures") from error  # fmt: skip
     objective = metric.objective(examples, split, plan, dim)
     return Retrieval(
         head, objective, Stored(vectors), examples, split, plan,

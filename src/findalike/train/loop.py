@@ -1,7 +1,7 @@
 """Epochs: learn, measure, keep the best, and stop when nothing has got better for long.
 
-What decides is the measure of retrieval, never the loss. After each epoch all is written beside the result, so
-that a run that was ended goes on from there to the very same end.
+What decides is the measure of retrieval, never the loss. After each epoch all is written beside the result,
+so that a run that was ended goes on from there to the very same end.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """An epoch that is done: `values` are the measures so far, that before the first among them; `loss` is NaN
-    before the first."""
+    """An epoch that is done: `values` are the measures so far, that before the first among them; `loss` is
+    NaN before the first."""
 
     epoch: int
     epochs: int
@@ -167,8 +167,8 @@ def device(name: str = "auto") -> torch.device:
         found = torch.device(name)
         torch.zeros(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"the device {name!r} cannot be used ({_first_line(error)}): give --device auto, cpu or "
-                         "cuda") from error  # fmt: skip
+        raise UsageError(f"the device {name!r} cannot be used ({_first_line(error)}): give --device auto, "
+                         "cpu or cuda") from error  # fmt: skip
     return found
 
 

@@ -1,5 +1,5 @@
-"""Losses and miners by name, from pytorch-metric-learning (Musgrave, Belongie and Lim 2020), with settings that
-suit vectors of unit length.
+"""Losses and miners by name, from pytorch-metric-learning (Musgrave, Belongie and Lim 2020), with settings
+that suit vectors of unit length.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from findalike.train.data import CLASSES, TRIPLETS, Examples, Places
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`made` gives the loss or miner. Of a loss: `rate` is how fast its own weights, one vector for each class,
-    learn; 0 where it has none and compares pictures with each other."""
+    """`made` gives the loss or miner. Of a loss: `rate` is how fast its own weights, one vector for each
+    class, learn; 0 where it has none and compares pictures with each other."""
 
     made: Any
     settings: Mapping[str, Any]
@@ -65,9 +65,9 @@ class Objective(nn.Module):
     """The loss of a batch: vectors of shape (n, dim), of the pictures at `places`."""
 
     def __init__(self, examples: Examples, loss: str, miner: str | None, dim: int, across: str | None = None):
-        """`miner` None takes the one that suits. `across` names a column: pictures are brought nearer to those
-        of other values alone. Raises UsageError for names that are none, or do not fit each other or the
-        examples."""
+        """`miner` None takes the one that suits. `across` names a column: pictures are brought nearer to
+        those of other values alone. Raises UsageError for names that are none, or do not fit each other or
+        the examples."""
         super().__init__()
         self.loss_name, self.miner_name = loss, checked(examples, loss, miner, across)
         kind = LOSSES[loss]
@@ -117,15 +117,15 @@ def checked(examples: Examples, loss: str, miner: str | None, across: str | None
     plain = examples.kind == CLASSES and not across
     if LOSSES[loss].rate:
         if examples.kind != CLASSES:
-            raise UsageError(f"the loss {loss} has a vector for each class, and {examples.kind} have no classes: "
-                             "give --loss triplet, contrastive or multi-similarity")  # fmt: skip
+            raise UsageError(f"the loss {loss} has a vector for each class, and {examples.kind} have no "
+                             "classes: give --loss triplet, contrastive or multi-similarity")  # fmt: skip
         if miner not in (None, "none"):
-            raise UsageError(f"the loss {loss} compares pictures with classes, and the miner {miner} chooses pairs "
-                             "of pictures: leave out --miner")  # fmt: skip
+            raise UsageError(f"the loss {loss} compares pictures with classes, and the miner {miner} chooses "
+                             "pairs of pictures: leave out --miner")  # fmt: skip
     elif miner not in (None, "none") and not plain:
         what = f"--across {across}" if across else examples.kind
-        raise UsageError(f"the miner {miner} chooses by class, and {what} already says which to compare: leave "
-                         "out --miner")  # fmt: skip
+        raise UsageError(f"the miner {miner} chooses by class, and {what} already says which to compare: "
+                         "leave out --miner")  # fmt: skip
     return miner or (DEFAULT_MINERS.get(loss, "none") if plain else "none")
 
 

@@ -144,8 +144,8 @@ def train(
     before = {part: each.of(start[task.split.places(part)]) for part, each in judges.items()}
     for part, found in before.items():
         if not len(found.average_precision):
-            raise UsageError(f"no picture of the part for {part} has anything to find; give more pictures, or "
-                             "another --split or --seed")  # fmt: skip
+            raise UsageError(f"no picture of the part for {part} has anything to find; give more pictures, "
+                             "or another --split or --seed")  # fmt: skip
     fit = loop.fit(task, task.plan.schedule, checkpoint, resume, purpose, watch)
     if not fit.values:
         raise KeyboardInterrupt
@@ -156,8 +156,8 @@ def train(
 
 
 def objective(examples: Examples, split: Split, plan: Plan, dim: int) -> Objective:
-    """The loss of a plan, over the examples to learn from. Raises UsageError for a loss or miner that does not
-    fit."""
+    """The loss of a plan, over the examples to learn from. Raises UsageError for a loss or miner that does
+    not fit."""
     return Objective(data.subset(examples, split.places(TRAIN)), plan.loss, plan.miner, dim, plan.across)
 
 

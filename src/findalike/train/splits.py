@@ -1,5 +1,5 @@
-"""Which pictures are learned from, which choose when to stop, and which are measured on: settled by a seed before
-anything is learned.
+"""Which pictures are learned from, which choose when to stop, and which are measured on: settled by a seed
+before anything is learned.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 SHARES = (0.5, 0.2, 0.3)
 
 BY_CLASS, RANDOM = "class", "random"
+T = TypeVar("T")
+
 LEAST_CLASSES = 6
 """Of a split by class: two in each part, since one cannot be told from anything."""
 
@@ -42,7 +45,8 @@ class Split:
 
 def make(examples: Examples, how: str = BY_CLASS, seed: int = 0) -> Split:
     """Split by `class`, so that what is measured on are classes that were not learned; `random`, by class in
-    proportion; or `COLUMN=VALUE`, where the pictures of the value are those to measure on. Raises UsageError."""
+    proportion; or `COLUMN=VALUE`, where the pictures of the value are those to measure on. Raises
+    UsageError."""
     if how == BY_CLASS:
         parts = by_class(examples.labels, seed)
     elif how == RANDOM:
@@ -65,9 +69,9 @@ def by_class(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES)
     repeated = [label for label in classes if labels.count(label) > 1]
     if len(repeated) < LEAST_CLASSES:
         raise UsageError(
-            f"{len(repeated)} classes have two pictures or more, and a split by class needs {LEAST_CLASSES}, two "
-            "for each of learning, choosing and measuring: give --split random, which measures on other pictures "
-            "of the same classes"
+            f"{len(repeated)} classes have two pictures or more, and a split by class needs {LEAST_CLASSES}, "
+            "two for each of learning, choosing and measuring: give --split random, which measures on other "
+            "pictures of the same classes"
         )
     random = np.random.default_rng(seed)
     of = _dealt(random.permutation(repeated).tolist(), shares, 2)
@@ -113,7 +117,7 @@ def table(examples: Examples, split: Split) -> str:
     return out.getvalue()
 
 
-def _dealt(things: Sequence[object], shares: Sequence[float], least: int) -> dict[object, str]:  # type: ignore[type-arg]
+def _dealt(things: Sequence[T], shares: Sequence[float], least: int) -> dict[T, str]:
     """Each thing's part, in their order: those to measure on first, then to choose by, the rest to learn."""
     count = len(things)
     test = max(least, round(shares[2] * count)) if shares[2] else 0
@@ -129,8 +133,8 @@ def _check(examples: Examples, split: Split) -> None:
         if len(set(labels)) < 2 or len(set(labels)) == len(labels):
             what = f"{len(labels):,} pictures of {len(set(labels)):,} classes"
             raise UsageError(
-                f"the part to {_PURPOSE[part]} would have {what}, and needs two classes and two pictures of one: "
-                "give more pictures, or another --split (class, random or COLUMN=VALUE)"
+                f"the part to {_PURPOSE[part]} would have {what}, and needs two classes and two pictures of "
+                "one: give more pictures, or another --split (class, random or COLUMN=VALUE)"
             )
 
 
