@@ -43,12 +43,21 @@ class Source:
     library: str | None
     where: str | None
     encoder: str | None
-    column: str | None
-    labels: str | None
-    pairs: str | None
-    triplets: str | None
-    feedback: bool
-    clicks: bool
+    column: str | None = None
+    labels: str | None = None
+    pairs: str | None = None
+    triplets: str | None = None
+    feedback: bool = False
+    clicks: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        return self.path is not None and self.path.lower().endswith(_TABLES)
+
+    @property
+    def says(self) -> bool:
+        """Whether it is said what is alike."""
+        return bool(self.column or self.labels or self.pairs or self.triplets or self.feedback)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +72,7 @@ class Gathered:
     of: str
 
 
+_PLACES = 4
 _OPTIONS = (
     click.argument("data", required=False, metavar="[DATA]"),
     library_option,
@@ -82,6 +92,13 @@ _OPTIONS = (
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `Source`."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those that say which pictures, and no more."""
+    for option in reversed(_OPTIONS[:_PLACES]):
         command = option(command)
     return command
 
@@ -109,37 +126,38 @@ def source(given: dict[str, Any]) -> Source:
 @contextmanager
 def gathered(asked: Source) -> Iterator[Gathered]:
     """The examples, their vectors, and the library they are in: a library that was named is only read."""
-    with _opened(asked) as (library, failures):
+    with opened(asked) as (library, failures):
         card = cards_of(library, [asked.encoder] if asked.encoder else [])[0]
-        found = _pictures(library, card, asked)
+        found = pictures(library, card, asked)
         examples = _examples(library, found, asked)
         vectors = stored.space(library, card, examples.pictures).vectors
-        _tell(examples, failures)
+        tell(examples.notes, failures)
         yield Gathered(library, card, examples, vectors, failures, asked.path or library.path)
 
 
 @contextmanager
-def _opened(asked: Source) -> Iterator[tuple[Library, tuple[Failure, ...]]]:
+def opened(asked: Source) -> Iterator[tuple[Library, tuple[Failure, ...]]]:
+    """The library that was named, for reading; or one apart, brought in step with the data."""
     if not asked.path:
-        with findalike.open(asked.library, "r") as opened:
-            yield opened, ()
+        with findalike.open(asked.library, "r") as library:
+            yield library, ()
         return
-    is_table = asked.path.lower().endswith(_TABLES)
-    if not is_table:
+    if not asked.is_table:
         sources.discover(asked.path)
     encoder = asked.encoder or settings.default().encoder
-    with findalike.open(kept_for([asked.path])) as opened:
+    with findalike.open(kept_for([asked.path])) as library:
         with progress_bar() as watch:
-            if is_table:
-                report = opened.add(table=asked.path, encoder=[encoder], watch=watch)
+            if asked.is_table:
+                report = library.add(table=asked.path, encoder=[encoder], watch=watch)
             else:
-                report = opened.add(asked.path, encoder=[encoder], watch=watch)
-        yield opened, tuple(report.failures)
+                report = library.add(asked.path, encoder=[encoder], watch=watch)
+        yield library, tuple(report.failures)
 
 
-def _pictures(library: Library, card: Card, asked: Source) -> Pictures:
+def pictures(library: Library, card: Card, asked: Source) -> Pictures:
+    """The pictures that have vectors of a card. Raises UsageError where there are none."""
     passes = parse_filter(asked.where, library.store.columns()) if asked.where else None
-    roots = [] if asked.path is None or asked.path.lower().endswith(_TABLES) else [_uri(asked.path)]
+    roots = [] if asked.path is None or asked.is_table else [_uri(asked.path)]
     assets = [asset for asset in library.store.assets(passes) if _is_picture(asset, roots)]
     there, without = stored.encoded(library, [card], assets)
     if without:
@@ -173,8 +191,8 @@ def _examples(library: Library, found: Pictures, asked: Source) -> Examples:
                            asked.column)  # fmt: skip
 
 
-def _tell(examples: Examples, failures: Sequence[Failure]) -> None:
-    for note in examples.notes:
+def tell(notes: Sequence[str], failures: Sequence[Failure]) -> None:
+    for note in notes:
         say(f"- {printable(note)}")
     if failures:
         say(f"- {number(len(failures), 'file')} could not be read, and are left out:")

@@ -13,6 +13,7 @@ from rich.text import Text
 from findalike.cli.figures import print_table
 from findalike.cli.options import console, number, say
 from findalike.evaluate.report import Table
+from findalike.train.measure import Comparison
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
@@ -47,19 +48,23 @@ def show(outcome: Any, to_stdout: bool) -> None:
     fit = outcome.fit
     say(f"{number(len(fit.losses), 'epoch')}; mAP of what was chosen by: {_short(outcome.start)} at the "
         f"beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
+    compare(outcome.comparisons, to_stdout)
+
+
+def compare(comparisons: Sequence[Comparison], to_stdout: bool) -> None:
+    """Before and after, and whether it is better, plainly."""
     rows = [
         (c.metric, f"{c.queries:,}", _short(c.before), _short(c.after), f"{c.difference.value:+.3f}",
          f"{c.difference.low:+.3f} to {c.difference.high:+.3f}" if c.difference.known else "", f"{c.p:.4f}")
-        for c in outcome.comparisons
+        for c in comparisons
     ]  # fmt: skip
     head = ("measured on", "queries", "before", "after", "difference", "95 %", "p")
     print_table(Table("", head, tuple(rows)), to_stdout)
-    say(verdict(outcome))
+    say(verdict(comparisons[0]))
 
 
-def verdict(outcome: Any) -> str:
-    """Whether it is better, plainly."""
-    first = outcome.comparisons[0]
+def verdict(first: Comparison) -> str:
+    """Whether it is better, by its first measure."""
     if first.better:
         return (
             f"Better than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."

@@ -55,11 +55,11 @@ def learn(vectors: Vectors, dim: int = DIM, power: float = POWER) -> Whitening:
         raise ValueError("there are no rows")
     mean = vectors.mean(axis=0, dtype=np.float64)
     centred = vectors.astype(np.float64) - mean
-    variances, axes = _principal(centred)
+    variances, axes = principal(centred)
     varying = int((variances > _RANK * max(float(variances[0]), 1e-12)).sum())
     if not varying:
         raise ValueError("all rows are the same")
-    shrinkage = _shrinkage(centred, variances)
+    shrinkage = shrunk_by(centred, variances)
     kept = min(dim, varying)
     even = variances.sum() / vectors.shape[1]
     shrunk = (1 - shrinkage) * variances[:kept] + shrinkage * even
@@ -67,7 +67,7 @@ def learn(vectors: Vectors, dim: int = DIM, power: float = POWER) -> Whitening:
     return Whitening(mean.astype(np.float32), scaled.astype(np.float32), shrinkage)
 
 
-def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Variances, the largest first, and their axes, shape (d, most), by the smaller of the two products."""
     n, d = centred.shape
     if n > d:
@@ -86,7 +86,7 @@ def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
     return signed
 
 
-def _shrinkage(centred: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
+def shrunk_by(centred: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
     """How much of the mean variance to mix in: the estimate of Ledoit and Wolf (2004, section 3.3)."""
     n, d = centred.shape
     squares = float(np.square(variances).sum())

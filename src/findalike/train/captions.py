@@ -111,8 +111,8 @@ def known_by(captioned: Captioned, means: Callable[[str], bool]) -> Captioned:
     lost = [text for text in captioned.sentences if not means(text)]
     if not any(kept):
         raise UsageError(
-            f"no word of {captioned.of} is known, the first text is {lost[0][:60]!r}: the words that are read "
-            "are English, or those of another model, given with --text-encoder clip:FOLDER"
+            f"no word of {captioned.of} is known, the first text is {lost[0][:60]!r}: the words that are "
+            "read are English, or those of another model, given with --text-encoder clip:FOLDER"
         )
     note = (
         f"{len(lost):,} texts have no word that is known, such as {lost[0][:40]!r}, and are left out."
@@ -163,8 +163,8 @@ def _checked(captioned: Captioned) -> Captioned:
         )
     if len(distinct) == 1:
         raise UsageError(
-            f"all {len(captioned):,} pictures are said to be {next(iter(distinct))[:60]!r}, and what words tell "
-            "apart is learned of two texts at least: name another --column"
+            f"all {len(captioned):,} pictures are said to be {next(iter(distinct))[:60]!r}, and what "
+            "words tell apart is learned of two texts at least: name another --column"
         )
     if len(captioned) < LEAST:
         raise UsageError(
