@@ -17,7 +17,9 @@ from findalike import addresses, decode, fleet, ingest, plugins, sources, taggin
 from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
+from findalike.attributes import same as attributes
 from findalike.attributes.of_library import Attributes
+from findalike.attributes.review import Review
 from findalike.decode.sampling import Sampling
 from findalike.duplicates.of_library import Cleanup
 from findalike.encode import catalog, learned
@@ -43,6 +45,7 @@ from findalike.people import Face, People
 from findalike.query import Query, Term, parse_filter, parse_term
 from findalike.search import Hits, Searcher, Space
 from findalike.search.clips import Clips
+from findalike.search.same import Same
 from findalike.search.terms import Looker, uri_of
 from findalike.search.words import Shelves
 from findalike.settings import Settings
@@ -137,6 +140,7 @@ class Library(Learning, Attributes, Cleanup):
         self._loading = threading.Lock()
         self.people = People(store, self._writing, mode == "a")
         self.feedback = Feedback(store.sidecars, self._writing)
+        self._reviews: dict[str, Review] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -404,6 +408,7 @@ class Library(Learning, Attributes, Cleanup):
         cursor: str | None = None,
         look: Mapping[str, float] | str | None = None,
         verify: str | None = None,
+        same: str | Sequence[str] = (),
         watch: Callable[[int, int], None] = lambda done, total: None,
     ) -> Hits:
         """The pictures that look like the given ones and fit the words, best first.
@@ -411,8 +416,8 @@ class Library(Learning, Attributes, Cleanup):
         `what` may be paths, words, bytes of a picture file, PIL images, arrays of shape (height, width, 3),
         asset ids, `Term`s, or one `Query`, which then says all; `text` is words whatever they look like.
         `region` (left, top, right, bottom in 0..1) is the part, and `focus` the thing, that counts of the one
-        picture given, `face` the number of one of its faces, counted left to right. `Query` says what the
-        others mean; `watch` is told how many of how many hits were verified. Raises QueryError,
+        picture given, `face` the number of one of its faces, counted left to right. `same="color"` keeps to
+        pictures of the color that the one given has. `Query` says what the others mean; `watch` is told how many of how many hits were verified. Raises QueryError,
         LibraryMismatch.
         """
         if len(what) == 1 and isinstance(what[0], Query):
@@ -422,7 +427,8 @@ class Library(Learning, Attributes, Cleanup):
         if (region, focus, face) != (None, None, None):
             terms = _on_the_picture(terms, region, focus, face)
         names = encoder if encoder is None or isinstance(encoder, str) else _names(encoder)
-        rest = (k, min_score, include_self, diverse, offset, cursor, look or (), verify)
+        names_of = same if isinstance(same, str) else tuple(same)
+        rest = (k, min_score, include_self, diverse, offset, cursor, look or (), verify, names_of)
         return self._answer(Query(tuple(terms), where, names, *rest), watch)
 
     def _answer(self, query: Query, watch: Callable[[int, int], None]) -> Hits:
@@ -430,11 +436,25 @@ class Library(Learning, Attributes, Cleanup):
         with timing.stage("rank"):
             searcher = Searcher(self.store, self.settings, self._shelves)
             spaces = self._spaces(query)
-            hits = searcher.search(query, spaces, watch)
+            hits = searcher.search(query, spaces, watch, self._same(query))
         of_faces = any(catalog.describes_faces(space.card) for space in spaces)
         if any(term.box for term in query.terms) and not (of_faces or self._known_finders()):
             hits.notes = (*hits.notes, UNDIVIDED)
         return hits
+
+    def _same(self, query: Query) -> list[Same]:
+        """What hits must have in common with the query picture. Raises QueryError."""
+        if not query.same:
+            return []
+        term = attributes.picture_of(query)
+        looker = self._space(self._card(None)).looker
+        sight = attributes.Sight(
+            term,
+            looker.asset(term),
+            lambda space: self._space(self._card(space)).looker.seen(replace(term, focus=None)).vector,
+            lambda: looker.picture(replace(term, focus=None), looker.asset(term)),
+        )
+        return [attributes.same(self.store, column, sight) for column in query.same]
 
     def _there(self, term: Term) -> Term:
         """The term; of a path where nothing is, the library's picture of that path. Raises QueryError."""
@@ -546,6 +566,14 @@ class Library(Learning, Attributes, Cleanup):
             if add or remove:
                 tagging.label(self.store, ids, add, remove)
         return len(ids)
+
+    def review(self, column: str) -> Review:
+        """The review of an attribute, in which people accept or correct what was predicted; who is shown what
+        is known to this library object alone. Raises UsageError for a column that is no attribute."""
+        with self._loading:
+            if column not in self._reviews:
+                self._reviews[column] = Review(self.store, column, self._writing)
+            return self._reviews[column]
 
     def frame(self, hit: Hit | Moment) -> bytes:
         """The picture of a hit or of a moment of a film, as JPEG: of any other hit its thumbnail. Empty where

@@ -77,8 +77,8 @@ class Logbook(Generic[T]):
     def _names(self, kind: str) -> list[str]:
         """The files of a kind, the oldest first."""
         begin = f"{self._folder}/{kind}-"
-        found = [name for name in self._sidecars.names() if name.startswith(begin)]
-        return [name for name in found if _number(name) and name.endswith(".jsonl")]
+        names = self._sidecars.names()
+        return [n for n in names if n.startswith(begin) and n == f"{begin}{_number(n):06}.jsonl"]
 
     def _lines(self, name: str) -> list[T]:
         try:
