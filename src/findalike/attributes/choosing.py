@@ -18,9 +18,9 @@ SHRINKAGES = (1e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 PLAIN = 1e-2
 """The shrinkage where too few pictures are there to choose one."""
 
-SMALL = 400
-"""Numbers up to which every fold is looked at for a choice: of more one is, because each costs a solution of
-as many equations."""
+THOROUGH = 800
+"""Numbers, or pictures where they are fewer, up to which every fold is looked at for a choice: of more one
+is, because each look costs the solution of as many equations."""
 
 MOST_LOOKED_AT = 4_000
 """Rows of one fold that a choice looks at."""
@@ -48,39 +48,86 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Folded:
-    """Features with the number of each row's value, its fold, and the sums of each fold."""
+class Part:
+    """Some blocks of the features: the sums of each fold, and where there are fewer pictures than numbers,
+    the few directions that they vary in, `turned` of shape (D, n), so that nothing is lost."""
 
-    features: Features
-    numbers: NDArray[np.int64]
-    fold: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    turned: Vectors | None
     sums: tuple[Sums, ...]
 
-    @property
-    def folds(self) -> int:
-        return len(self.sums)
+    def of(self, rows: Vectors) -> Vectors:
+        """Rows of all features, as this part has them."""
+        own = rows[:, self.columns]
+        return own if self.turned is None else own @ self.turned
 
-    def learned(
-        self, without: Sequence[int], blocks: Sequence[int], shrinkages: Sequence[float]
-    ) -> list[Weights]:
-        """The weights learned from all folds but some."""
-        columns = self.features.columns(blocks)
-        kept = [each.of(columns) for n, each in enumerate(self.sums) if n not in without]
-        return solved(total(kept), shrinkages)
+
+class Folded:
+    """Features with the number of each row's value and its fold. The folds are 0 and up; none is empty."""
+
+    def __init__(
+        self, features: Features, numbers: NDArray[np.int64], fold: NDArray[np.int64], values: int
+    ) -> None:
+        self.features, self.numbers, self.fold = features, numbers, fold
+        self.folds = int(fold.max()) + 1
+        self._values = values
+        self._parts: dict[tuple[int, ...], Part] = {}
+        self._solved: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Weights]] = {}
+        many = len(numbers) >= features.rows.shape[1]
+        self._sums = self._summed(features.rows) if many else ()
+
+    @property
+    def size(self) -> int:
+        """Equations that the widest choice takes."""
+        return int(min(self.features.rows.shape))
+
+    def weights(self, blocks: tuple[int, ...], without: Sequence[int] = ()) -> list[Weights]:
+        """For each shrinkage, the weights learned from all folds but some."""
+        key = blocks, tuple(sorted(without))
+        if key not in self._solved:
+            kept = [each for n, each in enumerate(self._part(blocks).sums) if n not in without]
+            self._solved[key] = solved(total(kept), SHRINKAGES)
+        return self._solved[key]
+
+    def full(self, choice: Choice) -> Weights:
+        """What was learned of all folds, in the numbers of the features."""
+        found, part = self._chosen(choice, ()), self._part(choice.blocks)
+        if part.turned is None:
+            return found
+        return Weights(found.weights @ part.turned.T, found.bias)
+
+    def held_out(self, choice: Choice, fold: int) -> Vectors:
+        """The logits of a fold's rows by what the others taught."""
+        return self._chosen(choice, [fold]).logits(self.rows(choice.blocks, fold)[0])
 
     def rows(
-        self, fold: int, blocks: Sequence[int], most: int | None = None
+        self, blocks: tuple[int, ...], fold: int, most: int | None = None
     ) -> tuple[Vectors, NDArray[np.int64]]:
         """The rows of a fold, or up to `most` of them, and the numbers of their values."""
         places = np.flatnonzero(self.fold == fold)
         places = places[:: -(-len(places) // most)] if most else places
-        return self.features.rows[np.ix_(places, self.features.columns(blocks))], self.numbers[places]
+        return self._part(blocks).of(self.features.rows[places]), self.numbers[places]
 
+    def _chosen(self, choice: Choice, without: Sequence[int]) -> Weights:
+        return self.weights(choice.blocks, without)[SHRINKAGES.index(choice.shrinkage)]
 
-def folded(features: Features, numbers: NDArray[np.int64], fold: NDArray[np.int64], count: int) -> Folded:
-    """`count` values; the folds are 0 and up, and none is empty."""
-    of_fold = [sums(features.rows[fold == n], numbers[fold == n], count) for n in range(int(fold.max()) + 1)]
-    return Folded(features, numbers, fold, tuple(of_fold))
+    def _part(self, blocks: tuple[int, ...]) -> Part:
+        if blocks not in self._parts:
+            self._parts[blocks] = self._made(self.features.columns(blocks))
+        return self._parts[blocks]
+
+    def _made(self, columns: NDArray[np.int64]) -> Part:
+        if self._sums:
+            return Part(columns, None, tuple(each.of(columns) for each in self._sums))
+        own = self.features.rows[:, columns]
+        if len(own) >= len(columns):
+            return Part(columns, None, self._summed(own))
+        turned = np.linalg.qr(own.T.astype(np.float64))[0].astype(np.float32)
+        return Part(columns, turned, self._summed(own @ turned))
+
+    def _summed(self, rows: Vectors) -> tuple[Sums, ...]:
+        of_fold = (self.fold == n for n in range(self.folds))
+        return tuple(sums(rows[here], self.numbers[here], self._values) for here in of_fold)
 
 
 def chosen(data: Folded, held_out: int | None = None) -> Choice:
@@ -103,13 +150,14 @@ def _loss(choice: Choice) -> float:
 
 def _best(data: Folded, blocks: tuple[int, ...], held_out: int | None) -> Choice:
     """The best shrinkage of some blocks."""
+    blocks = tuple(sorted(blocks))
     logits: list[list[Vectors]] = [[] for _ in SHRINKAGES]
     numbers = []
-    for fold in _looked_at(data, blocks, held_out):
-        rows, true = data.rows(fold, blocks, MOST_LOOKED_AT)
+    for fold in _looked_at(data, held_out):
+        rows, true = data.rows(blocks, fold, MOST_LOOKED_AT)
         numbers.append(true)
         without = [fold] if held_out is None else [fold, held_out]
-        for found, weights in zip(logits, data.learned(without, blocks, SHRINKAGES), strict=True):
+        for found, weights in zip(logits, data.weights(blocks, without), strict=True):
             found.append(weights.logits(rows))
     if not numbers:
         return Choice(blocks, PLAIN, 1.0, np.empty(0))
@@ -123,11 +171,9 @@ def _choice(blocks: tuple[int, ...], shrinkage: float, logits: Vectors, true: ND
     return Choice(blocks, shrinkage, temperature, losses(logits, true, temperature))
 
 
-def _looked_at(data: Folded, blocks: Sequence[int], held_out: int | None) -> list[int]:
+def _looked_at(data: Folded, held_out: int | None) -> list[int]:
     """The folds that a choice is judged by, where another remains to learn from."""
     others = [n for n in range(data.folds) if n != held_out]
     if len(others) < 2:
         return []
-    if len(data.features.columns(blocks)) <= SMALL:
-        return others
-    return [others[(held_out or 0) % len(others)]]
+    return others if data.size <= THOROUGH else [others[(held_out or 0) % len(others)]]

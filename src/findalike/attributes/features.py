@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from findalike.attributes.discriminant import Floats, Weights
+from findalike.attributes.discriminant import Weights
 from findalike.attributes.probe import Linear
 from findalike.distance import CHI_SQUARE, COSINE
 from findalike.encode import catalog
@@ -36,20 +36,12 @@ def rooted(card: Card) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One space of the features: its columns, and how its vectors became them. `turned`, shape (dim,
-    columns), takes rows to the few directions that they vary in, where there are fewer rows than numbers."""
+    """One space of the features: its columns, and how its vectors became them."""
 
     card: Card
     columns: NDArray[np.int64]
     mean: Vectors
     scale: float
-    turned: Vectors | None
-
-    def weights(self, found: Floats) -> Floats:
-        """Those of the space's own numbers, of those of the columns, shape (K, columns)."""
-        full = found if self.turned is None else found @ self.turned.T
-        scaled: Floats = full * self.scale
-        return scaled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +59,7 @@ class Features:
         """The probe of weights of some of the blocks, in the numbers of the spaces themselves."""
         weights, bias, start = {}, found.bias.copy(), 0
         for block in (self.blocks[n] for n in chosen):
-            part = block.weights(found.weights[:, start : start + len(block.columns)])
+            part = found.weights[:, start : start + len(block.columns)] * block.scale
             start += len(block.columns)
             bias -= part @ block.mean
             weights[block.card.space] = part.astype(np.float32)
@@ -77,25 +69,21 @@ class Features:
 
 def joined(vectors: Mapping[str, Vectors], cards: Sequence[Card]) -> Features:
     """The features of pictures of which all have a row in each of these spaces: (n, dim) each."""
-    rows, blocks, start = [], [], 0
+    rows = np.empty((len(vectors[cards[0].space]), sum(card.dim for card in cards)), np.float32)
+    blocks, start = [], 0
     for card in cards:
-        part, block = _block(vectors[card.space], card, start)
-        rows.append(part)
-        blocks.append(block)
-        start += part.shape[1]
-    return Features(np.hstack(rows), tuple(blocks))
+        columns = np.arange(start, start + card.dim)
+        blocks.append(_block(vectors[card.space], card, columns, rows[:, start : start + card.dim]))
+        start += card.dim
+    return Features(rows, tuple(blocks))
 
 
-def _block(vectors: Vectors, card: Card, start: int) -> tuple[Vectors, Block]:
-    plain = np.sqrt(np.maximum(vectors, 0)) if rooted(card) else vectors
-    mean = plain.mean(axis=0, dtype=np.float64).astype(np.float32)
-    part = plain - mean
-    spread = float(np.einsum("ij,ij->", part, part, dtype=np.float64)) / len(part)
+def _block(vectors: Vectors, card: Card, columns: NDArray[np.int64], out: Vectors) -> Block:
+    """Fills in the columns of a space."""
+    out[:] = np.sqrt(np.maximum(vectors, 0)) if rooted(card) else vectors
+    mean = out.mean(axis=0, dtype=np.float64).astype(np.float32)
+    out -= mean
+    spread = float(np.einsum("ij,ij->", out, out, dtype=np.float64)) / len(out)
     scale = 1 / np.sqrt(max(spread, _LEAST_SPREAD))
-    part *= np.float32(scale)
-    turned = None
-    if len(part) < part.shape[1]:  # nothing is lost: all rows lie in as many directions as there are rows
-        turned = np.linalg.qr(part.T.astype(np.float64))[0].astype(np.float32)
-        part = part @ turned
-    columns = np.arange(start, start + part.shape[1])
-    return part, Block(card, columns, mean, float(scale), turned)
+    out *= np.float32(scale)
+    return Block(card, columns, mean, float(scale))

@@ -144,25 +144,15 @@ def _probe(
     which each fold made its own choice."""
     numbers = np.asarray(labels.numbers, np.int64)
     fold = dealt(numbers, folds, seed, labels.digests)
-    data = choosing.folded(features.joined(vectors, cards), numbers, fold, len(labels.values))
+    data = Folded(features.joined(vectors, cards), numbers, fold, len(labels.values))
     logits = np.zeros((len(numbers), len(labels.values)), np.float32)
     for held_out in range(data.folds):
         watch("learning", held_out, data.folds + 1)
         own = choosing.chosen(data, held_out)
-        logits[fold == held_out] = _held_out(data, own, held_out)
+        logits[fold == held_out] = data.held_out(own, held_out) / np.float32(own.temperature)
     watch("learning", data.folds, data.folds + 1)
     choice = choosing.chosen(data)
-    (weights,) = data.learned((), choice.blocks, [choice.shrinkage])
-    probe = data.features.probe(
-        choice.blocks, weights, choice.temperature * temperature.fitted(logits, numbers)
-    )
+    warmth = choice.temperature * temperature.fitted(logits, numbers)
+    probe = data.features.probe(choice.blocks, data.full(choice), warmth)
     watch("learning", data.folds + 1, data.folds + 1)
     return probe, choice, score("probe", probe.spaces, cooled(logits, numbers, fold), numbers, fold)
-
-
-def _held_out(data: Folded, choice: Choice, fold: int) -> Vectors:
-    """The logits of a fold by what the others taught, divided by the temperature that they chose."""
-    (weights,) = data.learned([fold], choice.blocks, [choice.shrinkage])
-    rows, _ = data.rows(fold, choice.blocks)
-    scaled: Vectors = (weights.logits(rows) / choice.temperature).astype(np.float32)
-    return scaled

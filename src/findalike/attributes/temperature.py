@@ -37,8 +37,8 @@ def log_loss(logits: Vectors, numbers: Numbers) -> float:
 
 def losses(logits: Vectors, numbers: Numbers, temperature: float) -> NDArray[np.float64]:
     """What each of n rows costs at a temperature, shape (n,): minus the logarithms of the probabilities,
-    nearly all by that of the true value. After Platt (1999), all values share one more picture alike, so that a few pictures that are all told right do not make what was learned sure beyond measure.
-    """
+    nearly all by that of the true value. After Platt (1999), all values share one more picture alike, so that
+    a few pictures that are all told right do not make what was learned sure beyond measure."""
     given = -np.maximum(_logarithms(logits, temperature), -_MOST_LOSS)
     count, values = logits.shape
     other = 1 / ((count + 1) * values)
