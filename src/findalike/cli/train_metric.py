@@ -13,12 +13,23 @@ from findalike.cli.figures import write_json
 from findalike.cli.main import DONE, FAILED, INTERRUPTED, SOME_FAILED
 from findalike.cli.options import number, say
 from findalike.cli.train_data import Gathered, data_options, gathered, source, split_file
+from findalike.cli.train_networks import (
+    Learner,
+    asked,
+    learner,
+    network_options,
+    own_loss,
+    readable,
+    recipe_option,
+    suited,
+)
 from findalike.cli.train_shown import epochs, show
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.errors import UsageError
 from findalike.present import output
 from findalike.train import checkpoint, curve, splits
+from findalike.train.splits import Split
 
 REQUIREMENT = "findalike[train]"
 
@@ -30,7 +41,9 @@ Examples:
   findalike train metric shop/ --labels shop/labels.csv --column model --loss arcface --out model.onnx
   findalike train metric --library shop.library --column article --split random --out article.onnx
   findalike train metric --library shop.library --feedback --out clicked.onnx
-  findalike train metric products.csv --column product --across kind --asks studio --out shelf.onnx"""
+  findalike train metric products.csv --column product --across kind --asks studio --out shelf.onnx
+  findalike train metric shop/ --unfreeze last --out network.onnx
+  findalike train metric shop/ --recipe deep-ranking --split random --out ranked.onnx"""
 )
 @data_options
 @click.option(
@@ -64,13 +77,15 @@ Examples:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--resume", is_flag=True, help="Go on from where a run for the same --out was ended.")
+@recipe_option
+@network_options
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def metric(
     out: str, loss: str, miner: str | None, across: str | None, asks: str | None, how: str, epochs: int,
     patience: int, dim: int, p: int, k: int, seed: int, device: str, resume: bool, json_file: str | None,
     **data: Any,
 ) -> int:  # fmt: skip
-    """Train a head that brings together what belongs together.
+    """Train a head that brings together what belongs together; with --unfreeze or --recipe a whole network.
 
     DATA is a folder with a folder for each class, or a table of paths and labels; without it, the stored
     vectors of --library are used, which is only read. A part of the classes is set aside first and measured
@@ -82,18 +97,31 @@ def metric(
     """
     target = checked_out(out)
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
-    heads = plugins.on_use("findalike.train.heads", REQUIREMENT)
-    schedule = plugins.on_use("findalike.train.loop", REQUIREMENT).Schedule(epochs, patience, seed)
-    plan = training.Plan(loss, miner, across, asks, schedule, p, k, device)
+    loops = plugins.on_use("findalike.train.loop", REQUIREMENT)
+    sizes = {"epochs": epochs, "patience": patience, "p": p, "k": k, "dim": dim}
+    if whole := asked(data):
+        loss, sizes = own_loss(whole, loss, miner), suited(whole.kind, sizes)
+    schedule = loops.Schedule(sizes["epochs"], sizes["patience"], seed)
+    plan = training.Plan(loss, miner, across, asks, schedule, sizes["p"], sizes["k"], device)
     with gathered(source(data)) as found:
+        found, pictures = readable(whole, found) if whole else (found, None)
         split = splits.make(found.examples, how, seed)
-        task = heads.task(found.examples, found.vectors, split, plan, dim)
-        of = f"head {dim} {found.card.space} {found.card.sha256}"
-        outcome = run(task, found, target, resume, of)
+        if whole:
+            learns = learner(whole, found, pictures, split, plan, sizes["dim"])
+        else:
+            learns = _head(found, split, plan, dim)
+        outcome = run(learns.task, found, target, resume, learns.of)
         how_told = training.trained(outcome, found.examples, plan, found.of)
         card = FileCard(file_card.HEAD, target.stem, dim, trained=how_told, source=told(found))
-        card, graph = heads.exported(task.network, found.card, card)
+        card, graph = learns.exported(card)
     return finish(outcome, card, graph, target, bool(found.failures), json_file)
+
+
+def _head(found: Gathered, split: Split, plan: Any, dim: int) -> Learner:
+    heads = plugins.on_use("findalike.train.heads", REQUIREMENT)
+    task = heads.task(found.examples, found.vectors, split, plan, dim)
+    of = f"head {dim} {found.card.space} {found.card.sha256}"
+    return Learner(task, of, lambda card: heads.exported(task.network, found.card, card))
 
 
 def checked_out(out: str) -> Path:

@@ -6,7 +6,7 @@ What is learned from, when to stop and what is measured is the same as for heads
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,26 +17,49 @@ from findalike.encode import catalog
 from findalike.encode.base import encode, unit
 from findalike.encode.file_card import PIXELS
 from findalike.look import COLOUR
-from findalike.train import data, embedder, export, metric, networks
+from findalike.train import data, embedder, export, loop, metric, networks
 from findalike.train.augment import Augmentation
 from findalike.train.classes import ClassLoss
 from findalike.train.data import Examples, Places
 from findalike.train.deep_ranking import DeepRanking, RankingLoss
 from findalike.train.embedder import Embedder
 from findalike.train.looks import AT_ONCE, Looks, Remembered
-from findalike.train.metric import Fetch, Plan
+from findalike.train.metric import Fetch, Plan, Retrieval
 from findalike.train.pictures import KEPT, Pictures
 from findalike.train.siamese import SIDE, ContrastiveLoss, Twin
 from findalike.train.splits import TRAIN, Split
 from findalike.types import Origin, Picture, Vector, Vectors
 
 FINE_TUNED, CLASSIFIER, DEEP_RANKING, SIAMESE = "fine-tuned", "classifier", "deep-ranking", "siamese"
+LOSSES = {CLASSIFIER: "cross entropy", DEEP_RANKING: "deep ranking", SIAMESE: "contrastive, by all pairs"}
+"""Those of kinds that have their own."""
+
 RATE, HEAD_RATE, NEW_RATE = 1e-4, 1e-3, 1e-3
 """How fast learn: what was pretrained, what is new on top of it, and a network that begins from nothing."""
 
 
 Graph = Callable[[], bytes]
 """Gives the ONNX of a network as it stands, once it was seen to give what the network gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suited:
+    """What suits a kind where nothing else is asked for: at most so many epochs, how many without a better
+    mAP end it, classes in a batch and pictures of each, and numbers of a vector."""
+
+    epochs: int
+    patience: int
+    p: int
+    k: int
+    dim: int = embedder.DIM
+
+
+SUITED = {
+    FINE_TUNED: Suited(12, 5, 8, 4),
+    CLASSIFIER: Suited(12, 5, 8, 4),
+    DEEP_RANKING: Suited(12, 5, 6, 5),
+    SIAMESE: Suited(80, 20, 8, 8),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +78,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A network that is ready to be trained, its loss, and its parameters with their rates. `graph` gives the
-    bytes of its ONNX."""
+    """A network that is ready to be trained, its loss, and its parameters with their rates."""
 
     network: nn.Module
     objective: nn.Module
@@ -89,6 +111,17 @@ class Material:
         return self.plan.schedule.seed
 
 
+@dataclass(slots=True)
+class Whole(Retrieval):
+    """The task of a whole network, of which a few pictures at a time fill enough memory."""
+
+    def embedded(self, places: Places) -> Vectors:
+        parts = np.array_split(places, max(1, -(-len(places) // AT_ONCE)))
+        return np.concatenate(
+            [metric.embedded(self.network, self.fetch, each, self.device) for each in parts]
+        )
+
+
 def side_of(kind: str, options: Options) -> int:
     """The side of the square that a network sees."""
     if options.side:
@@ -96,10 +129,16 @@ def side_of(kind: str, options: Options) -> int:
     return SIDE if kind == SIAMESE else int(networks.card_of(options.network).preprocessing["side"])
 
 
-def ready(kind: str, material: Material, device: torch.device) -> Ready:
-    """A network of a kind, begun. Raises UsageError, EncoderError."""
-    torch.manual_seed(material.seed)
-    return _KINDS[kind](material, device)
+def task(kind: str, material: Material) -> tuple[Whole, Graph]:
+    """A network of a kind, begun, as a task to train, and what gives its ONNX. Raises UsageError for options
+    that do not fit, EncoderError."""
+    plan = material.plan
+    torch.manual_seed(plan.schedule.seed)
+    device = loop.device(plan.device)
+    found = _KINDS[kind](material, device)
+    made = Whole(found.network, found.objective, found.looks, material.examples, material.split, plan,
+                 found.rates, device)  # fmt: skip
+    return made, found.graph
 
 
 def _fine_tuned(material: Material, device: torch.device) -> Ready:
@@ -209,6 +248,14 @@ def _traced(network: nn.Module, material: Material) -> Graph:
 def recipe(pictures: Pictures) -> dict[str, Any]:
     """How pictures become pixels, as a card says it: as for the default encoders."""
     return {"side": pictures.side, "crop": KEPT}
+
+
+def told(kind: str, options: Options) -> dict[str, Any]:
+    """What a card says of the network."""
+    varied = asdict(options.augmentation) if options.augmentation else None
+    if kind == SIAMESE:
+        return {"begun": "from nothing", "varied": varied}
+    return {"begun": options.network, "unfrozen": options.unfreeze, "varied": varied}
 
 
 def licence(kind: str, options: Options) -> str:
