@@ -417,8 +417,8 @@ class Library(Learning, Attributes, Cleanup):
         asset ids, `Term`s, or one `Query`, which then says all; `text` is words whatever they look like.
         `region` (left, top, right, bottom in 0..1) is the part, and `focus` the thing, that counts of the one
         picture given, `face` the number of one of its faces, counted left to right. `same="color"` keeps to
-        pictures of the color that the one given has. `Query` says what the others mean; `watch` is told how many of how many hits were verified. Raises QueryError,
-        LibraryMismatch.
+        pictures of the color that the one given has. `Query` says what the others mean; `watch` is told how
+        many of how many hits were verified. Raises QueryError, LibraryMismatch.
         """
         if len(what) == 1 and isinstance(what[0], Query):
             return self._answer(what[0], watch)
@@ -732,7 +732,7 @@ class Library(Learning, Attributes, Cleanup):
     def _trained(self, card: Card) -> Mapping[str, Any]:
         """What the card of a trained encoder says of the training; the `problem` where it cannot be read."""
         try:
-            return pairs.training(self._at_home(card))
+            return pairs.training(self.at_home(card))
         except FindalikeError as error:
             return {"problem": str(error)}
 
@@ -783,7 +783,7 @@ class Library(Learning, Attributes, Cleanup):
         """The card of this installation for a space of the library, which must be the same in all that
         makes vectors. Raises LibraryMismatch."""
         try:
-            installed = catalog.installed(self._at_home(card))
+            installed = catalog.installed(self.at_home(card))
         except (UsageError, EncoderError) as error:
             raise LibraryMismatch(
                 f"the library {self.path} was made with {card.space}, which is not installed here ({error})"
@@ -796,7 +796,8 @@ class Library(Learning, Attributes, Cleanup):
             )
         return installed
 
-    def _at_home(self, card: Card) -> Card:
+    def at_home(self, card: Card) -> Card:
+        """The card, its files taken from this library where it keeps them."""
         folder = self._folder
         return learned.at_home(card, learned.Home(self.store.sidecars, folder)) if folder else card
 

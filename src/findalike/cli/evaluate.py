@@ -16,14 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 import findalike
 from findalike import plugins, settings, sources
 from findalike import uri as uris
+from findalike.cli import comparing
 from findalike.cli.figures import print_table, write_json
 from findalike.cli.index import progress_bar
-from findalike.cli.main import DONE, SOME_FAILED
+from findalike.cli.main import DONE, NOTHING_SIMILAR, SOME_FAILED
 from findalike.cli.options import console, library_option, say
 from findalike.encode import catalog
 from findalike.errors import LibraryMismatch, LibraryMissing, UsageError
+from findalike.evaluate import compare, similarity, stored, tables, task, truth
 from findalike.evaluate import report as reports
-from findalike.evaluate import similarity, stored, tables, task, truth
 from findalike.evaluate.results import Method, Options, Report
 from findalike.evaluate.run import Watch, evaluate
 from findalike.evaluate.task import Task
@@ -46,6 +47,7 @@ Examples:
   findalike eval shop/ --encoder efficientnet-lite0 --encoder colour --distance all --plots out/
   findalike eval covers/ --labels covers/labels.csv --column album --split role=query
   findalike eval faces/ --pairs pairs.csv --precision 0.99
+  findalike eval shop/ --compare file:head.onnx --only-unseen
   findalike eval --library holiday.library --column place --html worst.html""",
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
@@ -73,6 +75,13 @@ Examples:
     "--distance", "distances", multiple=True, metavar="NAME",
     help=f"{', '.join(similarity.NAMES)}, or all. Default: {similarity.AS_SEARCHED}. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--compare", "compared", multiple=True, metavar="NAME",
+    help="Say whether this encoder, such as file:head.onnx, is better than the first --encoder; default: "
+    "than the one that it was trained on. May be repeated.",
+)  # fmt: skip
+@click.option("--only-unseen", is_flag=True, help="Leave out pictures that an encoder was trained on.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 unless each --compare is better in every task.")
 @click.option("--copies", is_flag=True, help="Also rank pictures with the same bytes as the query.")
 @click.option(
     "--precision", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
@@ -88,8 +97,8 @@ def eval(  # noqa: A001  (commands are found by their names)
     paths: tuple[str, ...], library: str | None, where: str | None, labels: str | None,
     columns: tuple[str, ...], pairs: str | None, relevant: str | None, split: str | None,
     queries: str | None, by: tuple[str, ...], encoders: tuple[str, ...], distances: tuple[str, ...],
-    copies: bool, precision: float, seed: int, no_timing: bool, json_file: str | None, markdown: str | None,
-    plots: str | None, html: str | None,
+    compared: tuple[str, ...], only_unseen: bool, exit_code: bool, copies: bool, precision: float, seed: int,
+    no_timing: bool, json_file: str | None, markdown: str | None, plots: str | None, html: str | None,
 ) -> int:  # fmt: skip
     """Judge how well pictures are found, where it is known which are alike.
 
@@ -99,15 +108,19 @@ def eval(  # noqa: A001  (commands are found by their names)
     without PATH, the stored vectors of the library are used. Distances are those of a search, unless
     --distance names others.
 
+    With --compare it says in words whether an encoder is better than what it began from, and warns of
+    pictures that it was trained on. Heads need not be indexed for that.
+
     Exits with 3 when pictures of the truth are unknown or files could not be read: they are counted.
     """
     _check_options(columns, pairs, relevant, labels, split, queries)
+    comparing.check(compared, distances, exit_code)
     check_outputs(json_file, markdown, html, plots)
     wanted = [similarity.check(name) for name in _distances(distances)]
-    if paths and not (library or encoders):
-        encoders = (settings.default().encoder,)  # a library that is kept may have begun with others
-    with _opened(paths, library, encoders) as (opened, failed):
-        cards = cards_of(opened, encoders)
+    encoders, indexed = _named(paths, library, encoders, compared)
+    with _opened(paths, library, indexed) as (opened, failed):
+        held = cards_of(opened, compared) if compared else []
+        cards = comparing.beside(cards_of(opened, encoders or comparing.start(held)), held)
         found, counts = _pictures(opened, cards, paths, where)
         counts["failed"] = failed
         known = _known(found, labels)
@@ -117,13 +130,18 @@ def eval(  # noqa: A001  (commands are found by their names)
             task.with_counts(each, left_out)
             for each in _tasks(found, known, columns, pairs, relevant, asks, copies)
         ]
+        if only_unseen:
+            tasks = [compare.unseen(each, cards) for each in tasks]
         options = Options({name: _column(known, name) for name in by}, precision, not no_timing, seed)
         methods = [Method(card, distance) for card in cards for distance in wanted]
         with progress() as watch:
             report = replace(evaluate(opened, tasks, methods, options, watch), paths=paths)
+        report = compare.judged(report, held)
         _print(report, to_stdout=json_file != "-")
         _write(report, opened, json_file, markdown, plots, html)
     unknown = sum(len(each.unknown) for each in tasks)
+    if exit_code and not comparing.all_better(report):
+        return NOTHING_SIMILAR
     return SOME_FAILED if unknown or failed else DONE
 
 
@@ -177,6 +195,18 @@ def _distances(names: Sequence[str]) -> Sequence[str]:
     return [name.replace("as-searched", similarity.AS_SEARCHED) for name in names] or [similarity.AS_SEARCHED]
 
 
+def _named(
+    paths: Sequence[str], library: str | None, encoders: tuple[str, ...], compared: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The encoders to judge as far as they are named, and those that paths are indexed with."""
+    if not paths:
+        return encoders, ()
+    encoders = encoders or comparing.start([catalog.find(name) for name in compared])
+    if not (library or encoders):
+        encoders = (settings.default().encoder,)  # a library that is kept may have begun with others
+    return encoders, (*encoders, *comparing.to_index(compared))
+
+
 @contextmanager
 def _opened(
     paths: Sequence[str], library: str | None, encoders: Sequence[str]
@@ -213,7 +243,7 @@ def cards_of(library: Library, encoders: Sequence[str]) -> list[Card]:
     if ALL in encoders:
         return known
     named = [_card(library, known, name) for name in encoders or [known[0].space]]
-    return list({card.space: card for card in named}.values())
+    return [library.at_home(card) for card in {card.space: card for card in named}.values()]
 
 
 def _card(library: Library, known: Sequence[Card], name: str) -> Card:
@@ -222,7 +252,10 @@ def _card(library: Library, known: Sequence[Card], name: str) -> Card:
     if found := catalog.meant(known, name):
         return found
     if not catalog.on_hub(name):
-        catalog.find(name)
+        asked = catalog.find(name)
+        base = compare.root(asked)
+        if asked.space in library.store.cards() or (base and base.space in library.store.cards()):
+            return asked
     raise LibraryMismatch(
         f"the library {library.path} holds {', '.join(card.space for card in known)}, not {name}; give the "
         f"PATH of the pictures, or add it with findalike index --encoder {name}"
@@ -316,7 +349,11 @@ def _print(report: Report, to_stdout: bool) -> None:
         say(f"{printable(reports.heading(evaluation))}")
         for table in reports.tables(evaluation):
             print_table(table, to_stdout)
-        for sentence in (*reports.recommendations(evaluation), *reports.remarks(evaluation)):
+        for sentence in (
+            *reports.verdicts(evaluation),
+            *reports.recommendations(evaluation),
+            *reports.remarks(evaluation),
+        ):
             say(f"- {printable(sentence)}")
     if sys.stderr.isatty():
         say(f"Judged in {report.seconds:.1f} s. {' '.join(reports.EXPLAINED.split())}")

@@ -243,6 +243,17 @@ def verified(card: Card) -> tuple[Path, FileCard]:
     return files["model"], written
 
 
+def base(card: Card) -> Card | None:
+    """The card whose vectors a head takes; None of a network. Raises EncoderError, UsageError."""
+    onnx, written = verified(card)
+    return base_of(onnx, written) if written.kind == HEAD else None
+
+
+def seen(card: Card, sha256s: Sequence[str]) -> list[bool]:
+    """Which of these pictures the encoder was trained on, as far as its card names them."""
+    return file_card.seen(verified(card)[1], sha256s)
+
+
 def training(card: Card) -> dict[str, Any]:
     """What the card of a pair says of the training; of the pictures, how many. Raises EncoderError."""
     _, written = verified(card)

@@ -137,7 +137,8 @@ def read(path: Path) -> FileCard:
         values = json.loads(card.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(f"{card} cannot be read as JSON: {error}; {_AGAIN}") from error
-    if isinstance(values, dict) and _number(made := values.get("findalike")) and made > FORMAT:
+    made = values.get("findalike") if isinstance(values, dict) else None
+    if isinstance(made, int) and made > FORMAT:
         raise EncoderError(
             f"{card} has format {made}, and this findalike reads {FORMAT}: pip install --upgrade findalike"
         )

@@ -14,6 +14,7 @@ from findalike.evaluate.bootstrap import Interval
 from findalike.evaluate.results import Comparison, Evaluation, Report, Result, Slice
 from findalike.evaluate.similarity import AS_SEARCHED
 from findalike.evaluate.task import LEAVE_ONE_OUT, PAIRS
+from findalike.evaluate.verdicts import sentences
 from findalike.evaluate.verification import Verification
 
 MAIN = {
@@ -90,6 +91,7 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
         "copies": "{} with the same bytes as another; they are not ranked for each other.",
         "unencoded": "{} without a vector in every space left out.",
         "failed": "{} could not be read and left out.",
+        "seen": "{} that an encoder was trained on left out.",
     }
     for name, sentence in left_out.items():
         if count := task.counts.get(name, 0):
@@ -129,6 +131,12 @@ def recommendations(evaluation: Evaluation) -> Iterator[str]:
             yield f"No score{named} can be recommended for {aim}."
 
 
+def verdicts(evaluation: Evaluation) -> Iterator[str]:
+    """Whether each trained encoder is better than what it was held against, in sentences."""
+    for each in evaluation.verdicts:
+        yield from sentences(each)
+
+
 def markdown(report: Report, level: int = 2) -> str:
     """The report as Markdown, its headings beginning at a level."""
     parts = []
@@ -138,7 +146,7 @@ def markdown(report: Report, level: int = 2) -> str:
             if table.title:
                 parts.append(f"**{table.title}**\n")
             parts.append(markdown_table(table))
-        sentences = (*recommendations(evaluation), *remarks(evaluation))
+        sentences = (*verdicts(evaluation), *recommendations(evaluation), *remarks(evaluation))
         parts += [*(f"- {sentence}" for sentence in sentences), ""]
     return "\n".join(parts)
 
@@ -277,6 +285,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "notes": list(evaluation.notes),
         "results": [_result(result) for result in evaluation.results],
         "comparisons": [_finite(asdict(each)) for each in evaluation.comparisons],
+        "verdicts": [_finite(asdict(each)) for each in evaluation.verdicts],
     }
 
 

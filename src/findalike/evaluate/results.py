@@ -106,16 +106,51 @@ class Comparison:
     p: float
 
 
+BETTER, WORSE, NO_BETTER, UNTOLD = "better", "worse", "no better", "untold"
+"""What is said of a trained encoder. `NO_BETTER`: the difference may be chance; `UNTOLD`: there is too little
+to judge by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of a task an encoder knows from its training: so many `pictures` of so many, where its card names
+    those at all (`told`), and so many of the `values` that pictures are alike by."""
+
+    pictures: int = 0
+    of: int = 0
+    told: bool = True
+    values: int = 0
+    of_values: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an encoder is better than what it is held against: the `outcome`, a metric of both, their mean
+    difference with its interval, the p of a paired test, and on how many queries or pairs."""
+
+    method: str
+    first: str
+    metric: str
+    outcome: str
+    before: float
+    after: float
+    difference: Interval
+    p: float
+    queries: int
+    seen: Seen = Seen()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """One task: its results in the order of the methods, what could not be compared and why, and comparisons
-    with the first method."""
+    """One task: its results in the order of the methods, what could not be compared and why, comparisons with
+    the first method, and verdicts on those that were to be held against it."""
 
     task: Task
     results: tuple[Result, ...]
     skipped: Mapping[str, str]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

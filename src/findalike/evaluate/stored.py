@@ -10,12 +10,12 @@ import numpy as np
 
 from findalike import decode, sources
 from findalike.encode import catalog
-from findalike.encode.base import encode, short_side
+from findalike.encode.base import Derived, derived, encode, short_side, unit
 from findalike.errors import FindalikeError, LibraryError
 from findalike.evaluate.truth import Pictures
 from findalike.library import Library
 from findalike.search.space import SAMPLE
-from findalike.types import Asset, Card, Origin, Picture, Vector, Vectors
+from findalike.types import Asset, Card, Origin, Picture, Row, Vector, Vectors
 
 TIMED = 16
 """Pictures that the time of encoding is taken of."""
@@ -43,19 +43,22 @@ class Space:
 def encoded(library: Library, cards: Iterable[Card], assets: Iterable[Asset]) -> tuple[list[Asset], int]:
     """The assets that all of these spaces have, and how many lack one."""
     every = list(assets)
-    ids = [library.store.encoded(card.space) for card in cards]
+    ids = [library.store.encoded(_source(library, card)[0].space) for card in cards]
     there = [asset for asset in every if all(asset.id in of_space for of_space in ids)]
     return there, len(every) - len(there)
 
 
 def space(library: Library, card: Card, pictures: Pictures) -> Space:
-    """The vectors of whole pictures; of what has none, that of its first part. Raises LibraryError for one
-    that is not finite."""
+    """The vectors of whole pictures; of what has none, that of its first part. Those of a head that the
+    library lacks are made of its base's. Raises LibraryError for one that is not finite."""
     vectors = np.zeros((len(pictures), card.dim), np.float32)
     place = {asset.id: i for i, asset in enumerate(pictures.assets)}
     ids = [asset.id for asset in pictures.assets]
+    source, steps = _source(library, card)
     for start in range(0, len(ids), _AT_ONCE):
-        rows = library.store.rows(card.space, ids[start : start + _AT_ONCE])
+        rows: Sequence[Row] = library.store.rows(source.space, ids[start : start + _AT_ONCE])
+        for step in steps:
+            rows = derived(step, rows)
         for row in sorted(rows, key=lambda row: (row.origin.part == "whole", row.id)):
             vectors[place[row.asset_id]] = row.vector
     broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -65,9 +68,24 @@ def space(library: Library, card: Card, pictures: Pictures) -> Space:
             f"the vector of {uri} in {card.space} holds what is not a number, so its similarities are none: "
             f"findalike remove it, and index it again"
         )
-    sample = library.store.sample(card.space, SAMPLE)
+    sample = library.store.sample(source.space, SAMPLE)
+    for step in steps:
+        sample = unit(step.derive(sample))
     mean = sample.mean(axis=0) if len(sample) else np.zeros(card.dim, np.float32)
     return Space(card, vectors, np.asarray(mean, np.float32), library.store.count())
+
+
+def _source(library: Library, card: Card) -> tuple[Card, list[Derived]]:
+    """The card whose vectors the library has, and the encoders that make of them, one after another, those of
+    a card that it lacks."""
+    steps: list[Derived] = []
+    while card.space not in library.store.cards():
+        encoder = catalog.load(card, library.settings)
+        if not isinstance(encoder, Derived):
+            break
+        steps.insert(0, encoder)
+        card = encoder.base
+    return card, steps
 
 
 def decoded(library: Library, cards: Sequence[Card], pictures: Pictures) -> list[Picture]:

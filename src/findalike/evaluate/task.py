@@ -64,7 +64,7 @@ def leave_one_out(
     labels that tell nothing."""
     codes = _codes(name, labels)
     labelled = np.flatnonzero(codes >= 0)
-    _check_varied(name, pictures, labels, labelled)
+    check_varied(name, pictures, labels, labelled)
     counts = _counts(labels, labelled, pictures, copies)
     return Task(name, LEAVE_ONE_OUT, pictures, labelled, labelled, labels, codes, copies=copies,
                 counts=counts, unknown=tuple(unknown))  # fmt: skip
@@ -138,7 +138,8 @@ def _codes(name: str, labels: Labels) -> Places:
     return np.array([-1 if label is None else numbers[label] for label in labels], np.int64)
 
 
-def _check_varied(name: str, pictures: Pictures, labels: Labels, labelled: Places) -> None:
+def check_varied(name: str, pictures: Pictures, labels: Labels, labelled: Places) -> None:
+    """Raises UsageError for labels that tell nothing of these places."""
     sizes = Counter(labels[i] for i in labelled)
     if len(labelled) < 2:
         raise UsageError(

@@ -1,0 +1,47 @@
+"""What came of a comparison, as people say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from findalike.evaluate.results import BETTER, NO_BETTER, UNTOLD, WORSE, Verdict
+
+NAMES = {"map": "mAP"}
+
+
+def sentences(verdict: Verdict) -> Iterator[str]:
+    """A verdict as people say it, and what it does not tell."""
+    yield _said(verdict)
+    seen, name = verdict.seen, verdict.method
+    if seen.pictures:
+        yield (
+            f"Beware: {name} was trained on {seen.pictures:,} of these {seen.of:,} pictures, so this figure "
+            "says nothing of new ones; --only-unseen leaves them out."
+        )
+    elif not seen.told:
+        yield f"The card of {name} does not say which pictures it was trained on; these may be among them."
+    if seen.values:
+        yield (
+            f"{name} was trained for {seen.values:,} of the {seen.of_values:,} values: of values that it "
+            "never saw this says less."
+        )
+
+
+def _said(verdict: Verdict) -> str:
+    metric, counted = NAMES.get(verdict.metric, verdict.metric), "pairs" if _of_pairs(verdict) else "queries"
+    figures = f"{metric} {verdict.after:.3f}, where {verdict.first} has {verdict.before:.3f}"
+    how = f"{verdict.difference.value:+.3f} on {verdict.queries:,} {counted}"
+    if verdict.difference.known:
+        how += f", 95 % interval {verdict.difference.low:+.3f} to {verdict.difference.high:+.3f}"
+    p = "p < 0.0001" if verdict.p < 0.0001 else f"p = {verdict.p:.4f}"
+    words = {
+        BETTER: "is better",
+        WORSE: "is worse",
+        NO_BETTER: "is no better: what differs may be chance",
+        UNTOLD: f"cannot be told from the start on {verdict.queries:,} {counted}: give more",
+    }
+    return f"{verdict.method} {words[verdict.outcome]}. {figures} ({how}, {p})."
+
+
+def _of_pairs(verdict: Verdict) -> bool:
+    return verdict.metric == "accuracy"
