@@ -267,6 +267,7 @@ def test_json_has_defaults():
         "cursor": None,
         "look": None,
         "verify": None,
+        "same": None,
     }
 
 

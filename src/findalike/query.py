@@ -146,7 +146,9 @@ class Query:
     `offset` hits are passed over, up to 10,000 with `k`; `cursor`, that of an earlier answer to this query,
     goes on where it ended instead. `look` weighs ways of looking alike, such as
     `{"thing": 1, "colour": 0.5}`, and takes the place of `encoder`. `verify`, `geometric` or `ssim`, puts
-    first those of the best hits that are seen to show the same as a picture of the query. Raises QueryError.
+    first those of the best hits that are seen to show the same as a picture of the query. `same` names
+    attributes, such as `color`: hits have the value that the query picture has, or is predicted to have.
+    Raises QueryError.
     """
 
     terms: tuple[Term, ...] = ()
@@ -160,6 +162,7 @@ class Query:
     cursor: str | None = None
     look: Look | Mapping[str, float] | str = ()
     verify: str | None = None
+    same: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _checked_terms(self.terms))
@@ -192,11 +195,18 @@ class Query:
             raise QueryError("a cursor and an offset both say where to go on; give one of them")
         if self.verify is not None:
             self._check_verify()
+        object.__setattr__(self, "same", _checked_names(self.same))
+        if self.same and not self._looks_for_a_picture():
+            raise QueryError("same asks for what a picture that is looked for has, and there is none; give a "
+                             "picture, or say the value in a filter: where \"color = 'red'\"")  # fmt: skip
+
+    def _looks_for_a_picture(self) -> bool:
+        return any(term.kind in ("image", "asset") and term.weight > 0 for term in self.terms)
 
     def _check_verify(self) -> None:
         if self.verify not in VERIFICATIONS:
             raise QueryError(f"verify is {self.verify!r}, but it must be {' or '.join(VERIFICATIONS)}")
-        if not any(term.kind in ("image", "asset") and term.weight > 0 for term in self.terms):
+        if not self._looks_for_a_picture():
             raise QueryError("verify compares hits with a picture that is looked for, and there is none; "
                              "give a picture, or leave verify out")  # fmt: skip
         if self.diverse:
@@ -244,6 +254,15 @@ def _check_encoder(encoder: object) -> None:
         shown = list(names) if isinstance(encoder, tuple) else encoder
         raise QueryError(f"encoder is {shown!r}, but it must be a name or a list of names; to list them: "
                          "findalike encoders")  # fmt: skip
+
+
+def _checked_names(same: object) -> tuple[str, ...]:
+    """The columns of `same`, each once."""
+    names = (same,) if isinstance(same, str) else same
+    if not isinstance(names, Iterable) or not all(isinstance(n, str) and n.strip() for n in (*names,)):
+        raise QueryError(f"same is {same!r}, but it must be the name of an attribute or a list of them, such "
+                         "as color")  # fmt: skip
+    return tuple(dict.fromkeys(name.strip() for name in (*names,)))
 
 
 def _checked_weight(weight: float) -> float:
@@ -428,7 +447,8 @@ def to_json(query: Query) -> dict[str, Any]:
     encoder = list(query.encoder) if isinstance(query.encoder, tuple) else query.encoder
     terms = [_term_to_json(term) for term in query.terms]
     look = dict(query.looks) or None
-    return values | {"terms": terms, "where": where, "encoder": encoder, "look": look}
+    same = list(query.same) or None
+    return values | {"terms": terms, "where": where, "encoder": encoder, "look": look, "same": same}
 
 
 def _term_to_json(term: Term) -> dict[str, Any]:
@@ -465,6 +485,7 @@ def from_json(data: Mapping[str, Any], paths: bool = True) -> Query:
         ("include_self", bool, "true or false"),
         ("cursor", str, "text"),
         ("look", Mapping, "an object of ways and weights"),
+        ("same", str | list, "a name or a list of names"),
     ):
         if name in values and not isinstance(values[name], kind):
             raise QueryError(f"{name} is {values[name]!r}, but it must be {words}")

@@ -32,7 +32,7 @@ DIVERSE = 0.3
 PATIENCE = 1.0
 """Seconds after which a bar shows that something goes on."""
 
-IN_A_QUERY = ("where", "k", "min_score", "include_self", "diverse", "offset", "cursor", "verify")
+IN_A_QUERY = ("where", "k", "min_score", "include_self", "diverse", "offset", "cursor", "verify", "same")
 """Options that each stand for the field of the same name."""
 
 
@@ -55,6 +55,7 @@ Examples:
   findalike search beach.jpg "with a dog" 0.5:sunset --minus crowd.jpg -k 50
   findalike search photo.jpg --focus cat --diverse
   findalike search group.jpg --face 2
+  findalike search car.jpg --same color --same model
   findalike search "red car" --where "year >= 2015 and tag != 'toy'" --sheet found.png
   findalike search photo.jpg --min-score 0.85 --paths -0 | xargs -0 ls -l
   findalike search --where "taken is null" --jsonl"""
@@ -92,6 +93,10 @@ Examples:
 @click.option(
     "--look", metavar="WAY=W,...",
     help="What counts in looking alike, such as thing=1,colour=0.5; also layout, and encoders by name.",
+)  # fmt: skip
+@click.option(
+    "--same", multiple=True, metavar="COLUMN",
+    help="Only pictures with the value that the picture has, or is predicted to have. May be repeated.",
 )  # fmt: skip
 @click.option("--offset", type=int, default=0, metavar="N", help="Pass over so many hits.")
 @click.option("--cursor", metavar="C", help="Go on after the page that said so.")
@@ -146,13 +151,14 @@ def _query(
     library: Library, terms: Sequence[str], k: int, minus: Sequence[str], where: str | None, min_score: float,
     region: str | None, focus: str | None, face: int | None, diverse: float, encoders: tuple[str, ...],
     offset: int, cursor: str | None, include_self: bool, look: str | None, verify: str | None,
+    same: tuple[str, ...],
 ) -> Query:  # fmt: skip
     parsed = [_term(library, term) for term in terms]
     if (region, focus, face) != (None, None, None):
         parsed = _marked(library, parsed, region, focus, face)
     parsed += _away(library, minus)
     looks = () if look is None else parse_look(look)
-    rest = (k, min_score, include_self, diverse, offset, cursor, looks, verify)
+    rest = (k, min_score, include_self, diverse, offset, cursor, looks, verify, same)
     return Query(tuple(parsed), where, _names(encoders), *rest)
 
 

@@ -25,6 +25,9 @@ JOINERS = "\u200c\u200d"  # not printable, but harmless, and names in some scrip
 TRACKED = "track"
 """Where the reason of a film that was laid on another comes from."""
 
+ATTRIBUTES = "attributes"
+"""Where reasons come from that name a value which a hit has in common with the query picture."""
+
 NAMED_SOURCES = ("concepts", "texts", TRACKED, *VERIFICATIONS)
 """Where reasons come from beside the spaces of encoders: of words, evidence of banks and full-text search; of
 films, their tracks; of pictures, their keypoints and their structure."""
@@ -150,7 +153,15 @@ def why(hit: Hit, most: int = 3) -> str:
     """The reasons that counted most, each with its similarity: `dog.jpg 0.82, minus night 0.31`, and for
     words also what was seen or read of them: `concepts: dog 0.93`."""
     strongest = sorted(hit.reasons, key=lambda reason: -abs(reason.similarity * reason.weight))[:most]
-    return ", ".join(f"{because(reason)} {reason.similarity:.2f}" for reason in strongest)
+    return ", ".join(map(_strength, strongest))
+
+
+def _strength(reason: Reason) -> str:
+    """A reason with its similarity; of an attribute, with how sure it is where it was predicted."""
+    if reason.space != ATTRIBUTES:
+        return f"{because(reason)} {reason.similarity:.2f}"
+    predicted = reason.term.endswith(", predicted")
+    return f"{because(reason)}, {reason.similarity:.2f}" if predicted else because(reason)
 
 
 def fragment(hit: Hit) -> str:

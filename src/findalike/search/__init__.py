@@ -21,6 +21,7 @@ from findalike.search import cursor, films, moments
 from findalike.search.cursor import Place
 from findalike.search.hits import Hits
 from findalike.search.looks import weighed
+from findalike.search.same import Same, passing, told
 from findalike.search.space import Candidate, Space
 from findalike.search.terms import Seen
 from findalike.search.texts import Texts
@@ -50,10 +51,16 @@ class Searcher:
         self.settings = settings
         self.shelves = shelves
 
-    def search(self, query: Query, spaces: Sequence[Space], watch: Watch = lambda done, total: None) -> Hits:
-        """Answer a query in these spaces; `watch` is told of hits that are verified. Raises QueryError,
-        LibraryMismatch."""
-        where = None if query.where is None else query.filter(self.store.columns())
+    def search(
+        self,
+        query: Query,
+        spaces: Sequence[Space],
+        watch: Watch = lambda done, total: None,
+        same: Sequence[Same] = (),
+    ) -> Hits:
+        """Answer a query in these spaces; `watch` is told of hits that are verified, and `same` are the
+        values that its picture has. Raises QueryError, LibraryMismatch."""
+        where = passing(None if query.where is None else query.filter(self.store.columns()), same)
         place = cursor.place(query)
         if not query.terms:
             return self._filtered(query, where, place)
@@ -72,13 +79,14 @@ class Searcher:
             hits = self._diverse(hits[:DIVERSE_POOL], ordered, query)
         page, following = _page(hits, query, place)
         shown = asked.seen[0]
-        notes = [*(s.note for s in shown if s.note), *asked.texts.notes(query.terms), *_unread(verified)]
+        notes = [*(s.note for s in shown if s.note), *(note for each in same for note in each.notes)]
+        notes += [*asked.texts.notes(query.terms), *_unread(verified)]
         examples = partial(self._examples, shown)
         pairs = partial(
             paired, proofs=verified.proofs, views=Views(self.store, self.settings), start=place.start
         )
         return Hits(
-            self._with_moments(page, asked),
+            told(self._with_moments(page, asked), same),
             query,
             examples,
             self._pictures,

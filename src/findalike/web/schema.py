@@ -76,6 +76,11 @@ class SearchIn(Asked):
         description="puts first those of the best 50 hits that are seen to show the same as a picture "
         "looked for: by their keypoints, or by their structure",
     )
+    same: Line | Annotated[list[Line], Field(max_length=16)] | None = Field(
+        default=None,
+        description="attributes: hits have the value that the picture has, or is predicted to have",
+        examples=["color"],
+    )
 
 
 class Links(BaseModel):
@@ -345,12 +350,29 @@ class FilmOut(BaseModel):
     of: float | None
 
 
+class LessonOut(BaseModel):
+    """Of an attribute that was learned: `accuracy` on labelled pictures that were left out, and before."""
+
+    accuracy: float | None
+    before: float | None
+    labelled: int
+    predicted: int
+    notes: list[str]
+
+
 class JobOut(BaseModel):
+    """One that indexes has a `folder`, one that learns an attribute a `column`."""
+
     id: str
+    kind: Literal["index", "learn"]
+    column: str | None
     folder: str
     path: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
-    phase: Literal["listing", "encoding", "measuring", "sweeping"] | None
+    phase: (
+        Literal["listing", "encoding", "measuring", "sweeping", "reading", "learning", "applying", "writing"]
+        | None
+    )
     done: int
     total: int
     failed: int
@@ -360,6 +382,7 @@ class JobOut(BaseModel):
     ended: datetime | None
     error: str | None
     report: ReportOut | None
+    lesson: LessonOut | None
     failures: list[FailureOut]
 
 

@@ -93,6 +93,7 @@ async def search_by_address(
     cursor: Annotated[str | None, Query(max_length=60_000)] = None,
     encoder: Annotated[list[Line] | None, Query()] = None,
     look: Annotated[Line | None, Query(description="ways of looking alike: thing=1,colour=0.5")] = None,
+    same: Annotated[list[Line] | None, Query(description="attributes whose value hits share")] = None,
 ) -> JSONResponse:
     terms = [TermIn(text=each) for each in text or ()]
     terms += [TermIn(id=each) for each in like or ()]
@@ -105,6 +106,7 @@ async def search_by_address(
         cursor=cursor,
         encoder=encoder or None,
         look=dict(parse_look(look)) if look else None,
+        same=same,
     )
     return await _answered(request, asked, {})
 
@@ -183,7 +185,12 @@ def _query(service: Service, asked: SearchIn, parts: Mapping[str, bytes]) -> ask
         cursor=asked.cursor,
         look=look,
         verify=asked.verify,
+        same=_several(asked.same),
     )
+
+
+def _several(names: str | list[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 def _check_encoders(service: Service, names: Sequence[str]) -> None:

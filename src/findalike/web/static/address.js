@@ -10,6 +10,7 @@ export const EMPTY = Object.freeze({
   from: "",
   to: "",
   where: "",
+  same: [], // attributes that hits share with the query picture
   look: {}, // way of looking alike: weight; empty as usual
   least: 0,
   open: null, // id of the picture in the detail view
@@ -59,6 +60,7 @@ export function write(state) {
   for (const name of ["from", "to", "where", "open"]) if (state[name]) query.append(name, state[name]);
   const ways = Object.entries(state.look).map(([way, weight]) => `${way}=${short(weight)}`);
   if (ways.length) query.append("look", ways.join(","));
+  state.same.forEach((name) => query.append("same", name));
   if (state.least) query.append("least", short(state.least));
   // Signs that need no escape in a query, for addresses that can be read.
   const asked = String(query).replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@").replace(/%28/g, "(").replace(/%29/g, ")").replace(/%3D/g, "=");
@@ -81,6 +83,7 @@ export function read({ search, hash }) {
     to: readDay(query.get("to")),
     where: query.get("where") ?? "",
     look: readLook(query.get("look")),
+    same: [...new Set(query.getAll("same"))].filter((name) => name.trim()),
     least: least > 0 && least <= 1 ? least : 0,
     open: query.get("open"),
     view: VIEWS.has(hash.slice(1)) ? hash.slice(1) : "",

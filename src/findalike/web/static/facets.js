@@ -7,9 +7,15 @@ export const COLOURS = ["red", "orange", "yellow", "green", "turquoise", "blue",
 export const isLook = (tag) => COLOURS.includes(tag)
   || /format$|^(colou?rful|bright|dark|high contrast|black and white|sepia|panorama|screenshot|drawing)$/.test(tag);
 
-const TITLES = { media: "Kind of file", folder: "Folder", label: "Labels", camera: "Camera" };
+const TITLES = {
+  media: "Kind of file", folder: "Folder", label: "Labels", camera: "Camera",
+  dominant_color: "Main colour", orientation: "Orientation", monochrome: "Black and white",
+  sharpness: "Sharpness", brightness: "Brightness",
+};
 const UNFIT = new Set(["path", "name", "tag", "size", "modified", "width", "height"]);
 const FIRST = ["camera", "media", "folder"];
+/** What is measured on the pixels of every picture: told after all else. */
+export const MEASURED = ["dominant_color", "orientation", "monochrome", "sharpness", "brightness"];
 const MOST = 8; // columns that are offered
 
 export const titleOf = (column) => TITLES[column] ?? column;
@@ -21,7 +27,7 @@ export const shortened = (name, value) => (name === "folder" ? value.replace(/\/
 export function columns() {
   const fit = Object.entries(library.columns).filter(([name, kind]) =>
     ["text", "boolean", "tags"].includes(kind) && !UNFIT.has(name) && name !== library.range?.column);
-  const place = ([name]) => (FIRST.indexOf(name) + FIRST.length + 1) % (FIRST.length + 1);
+  const place = ([name]) => (FIRST.indexOf(name) + FIRST.length + 1) % (FIRST.length + 1) + MEASURED.indexOf(name) + 1;
   return fit.sort((a, b) => place(a) - place(b)).map(([name]) => name).slice(0, MOST);
 }
 

@@ -1,6 +1,7 @@
 // What is known of a picture, in words that people use.
 import { seen } from "./api.js";
 import { h } from "./dom.js";
+import { MEASURED, titleOf } from "./facets.js";
 import { clock, span } from "./moments.js";
 import { isClip } from "./pictures.js";
 import { state } from "./state.js";
@@ -33,8 +34,9 @@ export function factList(asset) {
   if (asset.width) facts.push(["Size", `${asset.width} × ${asset.height}`]);
   if (asset.metadata?.duration > 0) facts.push(["Length", clock(asset.metadata.duration)]);
   facts.push(["File", `${asset.media?.replace(/^(image|video)\/(x-)?/, "").toUpperCase() ?? ""} ${bytes(asset.size ?? 0)}`]);
-  for (const [name, given] of Object.entries(asset.metadata ?? {})) {
-    if (!OWN.has(name) && given !== null && given !== "") facts.push([name, value(given)]);
+  const late = ([name]) => MEASURED.indexOf(name);
+  for (const [name, given] of Object.entries(asset.metadata ?? {}).sort((a, b) => late(a) - late(b))) {
+    if (!OWN.has(name) && given !== null && given !== "") facts.push([MEASURED.includes(name) ? titleOf(name) : name, value(given)]);
   }
   if (asset.modified) facts.push(["Changed", value(asset.modified)]);
   return h("dl", { class: "facts" }, facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
@@ -76,9 +78,17 @@ function sentence({ term, space, similarity, weight }, asked, { score, query_spa
   const away = weight < 0;
   if (space === "texts") return `${away ? "Although its" : "Its"} name or texts hold “${term}”`;
   if (space === "track") return aligned ? `Its pictures follow one another as those of ${named(term)}` : `A moment of it shows ${named(term)}`;
+  if (space === "attributes") return shared(term, similarity);
   if (space === "concepts") return `${away ? "Although it " : ""}${surely(similarity, away)} “${term}”`;
   if (words) return away ? `Pushed away from “${term}”, which it fits less` : `As a whole it fits “${term}”`;
   return away ? `Pushed away from ${named(term)}, which it is less like` : `It looks ${score < RELATED ? "only a little " : ""}like ${named(term)}`;
+}
+
+/** `color = red, predicted` with how sure, as a sentence. */
+function shared(term, sure) {
+  const [, name, given, predicted] = /^(.*?) = (.*?)(, predicted)?$/s.exec(term) ?? [null, term, "", ""];
+  const same = `Same ${titleOf(name).toLowerCase()} as the picture: ${given}`;
+  return predicted ? `${same}, predicted with ${Math.round(sure * 100)} percent` : same;
 }
 
 function surely(similarity, away) {

@@ -9,6 +9,7 @@ import { crop } from "./crop.js";
 import { $, button, fill, h, set, throttled } from "./dom.js";
 import { lookSliders } from "./look.js";
 import { clipUrl, isClip, pictureUrl, stored } from "./pictures.js";
+import { sameChips } from "./same.js";
 import { change, settle, state, watch, withTerm } from "./state.js";
 
 const panel = $("#query");
@@ -67,7 +68,7 @@ function build(indexes) {
   fill(panel, h("summary", {}, indexes.length > 1 ? "Query pictures" : "Query picture"), several(indexes),
     h("div", { class: "crop-place" }, cropper.area),
     h("div", { class: "row" }, h("span", { class: "tip" }, "Drag over the part that counts"), reset), focus(index, term),
-    lookSliders());
+    sameChips(), lookSliders());
   offerFaces(term, index, cropper);
 }
 
@@ -112,7 +113,7 @@ function clip(term, indexes) {
     if (source) video.src = source;
   });
   fill(panel, h("summary", {}, "Query clip"), several(indexes), h("div", { class: "crop-place" }, video),
-    h("p", { class: "tip" }, "Films that show the same come first, then what looks like it."), lookSliders());
+    h("p", { class: "tip" }, "Films that show the same come first, then what looks like it."), sameChips(), lookSliders());
 }
 
 /** In the place of a picture that this browser cannot show, or does not have. */
@@ -122,7 +123,7 @@ async function unseen(index, term) {
   if (films(term)) return clip(term, pictures());
   fill(panel, h("summary", {}, "Query picture"),
     h("p", { class: "tip" }, "This browser cannot show this kind of picture. The server may read it all the same."), focus(index, term),
-    lookSliders());
+    sameChips(), lookSliders());
 }
 
 function several(indexes) {

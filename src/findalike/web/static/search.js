@@ -5,6 +5,7 @@ import { feedbackTerms } from "./feedback.js";
 import { library } from "./library.js";
 import { asked as looked } from "./look.js";
 import { stored } from "./pictures.js";
+import { asked as shared } from "./same.js";
 import { hasPositive, state } from "./state.js";
 import { where } from "./where.js";
 
@@ -33,6 +34,7 @@ export function question() {
   const query = { terms, where: where(), limit: Math.min(PAGE, library.limits.limit) };
   if (terms.length && state.least) query.min_score = state.least;
   if (state.terms.some(({ kind }) => kind !== "text") && looked()) query.look = looked();
+  if (state.terms.some(({ kind, weight }) => kind !== "text" && weight > 0) && shared()) query.same = shared();
   return query;
 }
 
