@@ -64,7 +64,7 @@ class AttributeInfo:
     seed: int
     learned: datetime
     shrinkage: float = 0.0
-    prompt: str = ""
+    prompts: tuple[str, ...] = ()
     fold_case: bool = False
 
     @property

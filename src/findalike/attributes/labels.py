@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from findalike.attributes import shelf
 from findalike.attributes.card import CONFIDENCE, Label, confidence_column
 from findalike.errors import UsageError
-from findalike.filters import FACTS, Filter, Kind, folded
+from findalike.filters import FACTS, Compare, Filter, IsNull, Kind, Not, Or, folded
 from findalike.present.caption import printable
 from findalike.store.base import Store
 from findalike.types import Asset, Value
@@ -44,17 +45,41 @@ class Labelled:
         found = Counter(self.numbers)
         return tuple(found[n] for n in range(len(self.values)))
 
-    def only(self, places: Iterable[int]) -> Labelled:
-        """Some of the pictures, and the values that they have."""
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Equal for pictures of the same bytes."""
+        return tuple(digest or i for i, digest in zip(self.ids, self.digests, strict=True))
+
+    @property
+    def different(self) -> tuple[int, ...]:
+        """Of each value, how many pictures differ in their bytes."""
+        found = Counter(n for n, _ in set(zip(self.numbers, self.groups, strict=True)))
+        return tuple(found[n] for n in range(len(self.values)))
+
+    def at(self, places: Iterable[int]) -> Labelled:
+        """Some of the pictures, and all values."""
         kept = list(places)
-        there = sorted({self.numbers[n] for n in kept})
-        number = {old: new for new, old in enumerate(there)}
         return Labelled(
-            tuple(self.values[n] for n in there),
+            self.values,
             tuple(self.ids[n] for n in kept),
             tuple(self.digests[n] for n in kept),
-            tuple(number[self.numbers[n]] for n in kept),
+            tuple(self.numbers[n] for n in kept),
         )
+
+    def only(self, places: Iterable[int]) -> Labelled:
+        """Some of the pictures, and the values that they have."""
+        few = self.at(places)
+        there = sorted(set(few.numbers))
+        number = {old: new for new, old in enumerate(there)}
+        numbers = tuple(number[n] for n in few.numbers)
+        return Labelled(tuple(self.values[n] for n in there), few.ids, few.digests, numbers)
+
+    def among(self, values: Iterable[Label]) -> Labelled:
+        """The same pictures, with more values to tell apart."""
+        every = sorted({*self.values, *values})
+        place = {value: n for n, value in enumerate(every)}
+        numbers = tuple(place[self.values[n]] for n in self.numbers)
+        return Labelled(tuple(every), self.ids, self.digests, numbers)
 
 
 def check_column(column: str, columns: Mapping[str, Kind], new: bool = False) -> None:
@@ -82,13 +107,39 @@ def check_column(column: str, columns: Mapping[str, Kind], new: bool = False) ->
 
 
 def check_confidence(column: str, columns: Mapping[str, Kind]) -> None:
-    """Raises UsageError where the column of the confidence is a column of the user's own."""
-    name, kind = confidence_column(column), columns.get(confidence_column(column))
-    if kind not in (None, "number", "integer"):
+    """Raises UsageError where the column of the confidence is one of the user's own: not of numbers."""
+    kind = columns.get(confidence_column(column))
+    if kind not in (None, "number"):
+        raise UsageError(_not_ours(confidence_column(column), kind))
+
+
+def check_predicted(store: Store, column: str, adopt: bool = False) -> None:
+    """Raises UsageError where the column of the confidence is one of the user's own: not of numbers in 0..1,
+    or there although nothing was ever learned of the attribute, unless its values are to be adopted."""
+    name, columns = confidence_column(column), store.columns()
+    check_confidence(column, columns)
+    if name not in columns:
+        return
+    if _beyond(store, name):
+        raise UsageError(_not_ours(name, "numbers beyond"))
+    if not adopt and shelf.load(store.sidecars, column) is None and store.count(Not(IsNull(name))):
         raise UsageError(
-            f"the library has a column {name!r} of its own, which holds {kind}, and predictions keep their "
-            f"confidence there; give it another name in the table, and index that again"
+            f"the library has a column {name!r}, although nothing was learned of {column!r} here: if it is a "
+            "column of your own, give it another name in the table, and index that again; if its values were "
+            "predicted elsewhere, take them as such: --adopt"
         )
+
+
+def _not_ours(name: str, holds: str | None) -> str:
+    return (
+        f"the library has a column {name!r} of its own, which holds {holds} and no confidence in 0..1, and "
+        "predictions keep theirs there; give it another name in the table, and index that again"
+    )
+
+
+def _beyond(store: Store, name: str) -> bool:
+    """Whether a column of numbers holds what is no share."""
+    return bool(store.count(Or((Compare(name, "<", 0.0), Compare(name, ">", 1.0)))))
 
 
 def labelled(

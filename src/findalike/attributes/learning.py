@@ -10,19 +10,15 @@ from datetime import UTC, datetime
 import numpy as np
 
 from findalike.attributes import choosing, features, reading, shelf, temperature
-from findalike.attributes.card import AttributeInfo, Learned, Score
-from findalike.attributes.choosing import Choice, Folded
+from findalike.attributes.card import AttributeInfo, Learned, Method, Score
+from findalike.attributes.choosing import Folded
 from findalike.attributes.folds import dealt
-from findalike.attributes.labels import (
-    Labelled,
-    check_column,
-    check_confidence,
-    enough,
-    labelled,
-)
+from findalike.attributes.labels import Labelled, check_column, check_predicted, enough, labelled
 from findalike.attributes.probe import Linear
 from findalike.attributes.scoring import cooled, score
 from findalike.attributes.shelf import Attribute
+from findalike.attributes.told import Dealt, measured, told_by
+from findalike.attributes.wording import UNSAID, Reader, Wording
 from findalike.errors import UsageError
 from findalike.filters import Filter
 from findalike.store.base import Store
@@ -43,7 +39,8 @@ def unseen(_: str, __: int, ___: int) -> None:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What shall be learned and how. Without `spaces`, all those of the library that can serve stand to
-    choice."""
+    choice. The `wording` says values in words; with `adopt`, values that have a confidence were predicted
+    elsewhere, although nothing was learned here yet."""
 
     column: str
     folds: int = FOLDS
@@ -51,40 +48,55 @@ class Ask:
     where: Filter | None = None
     fold_case: bool = False
     seed: int = 0
+    wording: Wording = UNSAID
+    adopt: bool = False
 
 
-def learn(store: Store, ask: Ask, watch: Watch = unseen) -> Learned:
+def learn(store: Store, ask: Ask, reader: Reader | None = None, watch: Watch = unseen) -> Learned:
     """Learn a column's values from the pictures that have one, measure them by cross-validation, and keep
     what was learned as a sidecar, in place of what was. The pictures stay as they are until it is applied.
 
-    Raises UsageError for a column that cannot be learned, LibraryError.
+    `reader` reads the words of values: where the library has none, that method is left out. Raises UsageError
+    for a column that cannot be learned, LibraryError.
     """
-    found, taken, notes = fitted(store, ask, watch)
+    found, taken, notes = fitted(store, ask, reader, watch)
     shelf.save(store.sidecars, found)
     return Learned(found.info, tuple(notes), taken)
 
 
-def fitted(store: Store, ask: Ask, watch: Watch = unseen) -> tuple[Attribute, dict[str, float], list[str]]:
+def fitted(
+    store: Store, ask: Ask, reader: Reader | None = None, watch: Watch = unseen
+) -> tuple[Attribute, dict[str, float], list[str]]:
     """The same without keeping it: what was learned, the seconds of each part, and sentences."""
     started = time.perf_counter()
     cards = _cards(store, ask.spaces)
     labels, notes = _labels(store, ask)
     watch("reading", 0, len(labels.ids))
     labels, vectors, lost = _with_vectors(store, labels, cards)
-    notes += lost
-    labels, lonely = enough(labels, ask.column)
-    if lonely:  # a second picture of it had no vectors
-        kept = set(labels.ids)
-        raise UsageError(f"{lonely[0]} ({len(kept):,} pictures have vectors)")
     read = time.perf_counter()
+    lessons, told = told_by(store, labels.values, ask.wording, reader)
+    notes += [*lost, *told]
     folds, few = _folds(labels, ask.folds)
-    probe, choice, found = _probe(labels, vectors, cards, folds, ask.seed, watch)
+    dealt_ = _dealt(labels, folds, ask.seed)
+    probes: dict[Method, Linear] = {}
+    scores, shrinkage = [], 0.0
+    if labels.ids:
+        probes["probe"], shrinkage, score_ = _probe(dealt_, vectors, cards, watch)
+        scores.append(score_)
+    for method, lesson in lessons.items():
+        probes[method], score_ = measured(store, method, lesson, dealt_, vectors)
+        scores.append(score_)
     info = AttributeInfo(
-        ask.column, labels.values, labels.counts, "probe", (found,), folds, ask.seed,
-        datetime.now(UTC).replace(microsecond=0), choice.shrinkage, fold_case=ask.fold_case,
+        ask.column, labels.values, labels.counts, _better(scores), tuple(scores), folds, ask.seed,
+        datetime.now(UTC).replace(microsecond=0), shrinkage, ask.wording.prompts, ask.fold_case,
     )  # fmt: skip
     taken = {"reading": read - started, "computing": time.perf_counter() - read}
-    return Attribute(info, {"probe": probe}), taken, [*notes, *few]
+    return Attribute(info, probes), taken, [*notes, *few]
+
+
+def _better(scores: Sequence[Score]) -> Method:
+    """The method that was right most often, and of those the surest."""
+    return max(scores, key=lambda each: (each.accuracy or 0, -(each.log_loss or 0))).method
 
 
 def _cards(store: Store, spaces: Sequence[str]) -> list[Card]:
@@ -100,15 +112,24 @@ def _cards(store: Store, spaces: Sequence[str]) -> list[Card]:
 
 
 def _labels(store: Store, ask: Ask) -> tuple[Labelled, list[str]]:
-    check_column(ask.column, store.columns())
-    check_confidence(ask.column, store.columns())
+    """The labelled pictures to learn from; none where too few are labelled, but values are said in words."""
+    columns, wanted = store.columns(), ask.wording.values
+    check_column(ask.column, columns, new=bool(wanted))
+    check_predicted(store, ask.column, ask.adopt)
     found, odd = labelled(store, ask.column, ask.where, ask.fold_case)
-    kept, lonely = enough(found, ask.column)
-    if len(kept.ids) <= MOST:
-        return kept, [*odd, *lonely]
-    chosen = np.sort(np.random.default_rng(ask.seed).permutation(len(kept.ids))[:MOST])
-    note = f"{len(kept.ids):,} pictures are labelled; {MOST:,} of them were learned from, taken at random."
-    return kept.only(chosen.tolist()), [*odd, *lonely, note]
+    try:
+        kept, lonely = enough(found, ask.column)
+    except UsageError as error:
+        if not wanted:
+            raise
+        kept, lonely = found.only(()), [f"Nothing was learned from labels: {error}."] if found.ids else []
+    if len(kept.ids) > MOST:
+        chosen = np.sort(np.random.default_rng(ask.seed).permutation(len(kept.ids))[:MOST])
+        lonely.append(
+            f"{len(kept.ids):,} pictures are labelled; {MOST:,} were learned from, taken at random."
+        )
+        kept = kept.only(chosen.tolist())
+    return kept.among(wanted), [*odd, *lonely]
 
 
 def _with_vectors(
@@ -118,32 +139,41 @@ def _with_vectors(
     missing = len(labels.ids) - len(places)
     if not missing:
         return labels, vectors, []
-    if not places:
-        raise UsageError("no labelled picture has vectors; to make them: findalike index FOLDER")
-    kept = labels.only(places)
+    kept = labels.at(places)
+    if sum(count > 0 for count in kept.counts) < 2:
+        raise UsageError(
+            f"of {len(labels.ids):,} labelled pictures {len(places):,} have vectors in "
+            f"{', '.join(card.space for card in cards)}; to make them: findalike index on their folders again"
+        )
     return kept, vectors, [f"{missing:,} labelled pictures lack vectors, and were left out."]
 
 
 def _folds(labels: Labelled, asked: int) -> tuple[int, list[str]]:
-    """How many folds there can be: no more than the most frequent value has pictures."""
+    """How many folds there can be: no more than the most frequent value has different pictures."""
     if asked < 2:
         raise UsageError(f"folds is {asked}, but it must be at least 2: each is measured on by the others")
-    most = max(labels.counts)
-    if asked <= most:
-        return asked, []
-    return most, [
-        f"Measured in {most} folds, not {asked}: no value has more than {most} pictures. Label more for "
-        "figures to go by."
+    most = max(labels.different, default=0)
+    if asked <= most or not labels.ids:
+        return asked if labels.ids else 0, []
+    folds = max(most, 2)
+    return folds, [
+        f"Measured in {folds} folds, not {asked}: no value has more than {most} different pictures. "
+        "Label more for figures to go by."
     ]
 
 
-def _probe(
-    labels: Labelled, vectors: dict[str, Vectors], cards: Sequence[Card], folds: int, seed: int, watch: Watch
-) -> tuple[Linear, Choice, Score]:
-    """The probe learned from all pictures, the choice behind it, and its score on pictures left out, for
-    which each fold made its own choice."""
+def _dealt(labels: Labelled, folds: int, seed: int) -> Dealt:
     numbers = np.asarray(labels.numbers, np.int64)
-    fold = dealt(numbers, folds, seed, labels.digests)
+    fold = dealt(numbers, folds, seed, labels.groups) if folds else np.empty(0, np.int64)
+    return Dealt(labels.values, labels.ids, numbers, fold)
+
+
+def _probe(
+    labels: Dealt, vectors: dict[str, Vectors], cards: Sequence[Card], watch: Watch
+) -> tuple[Linear, float, Score]:
+    """The probe learned from all pictures, its shrinkage, and its score on pictures left out, for which each
+    fold made its own choice."""
+    numbers, fold = labels.numbers, labels.fold
     data = Folded(features.joined(vectors, cards), numbers, fold, len(labels.values))
     logits = np.zeros((len(numbers), len(labels.values)), np.float32)
     for held_out in range(data.folds):
@@ -155,4 +185,4 @@ def _probe(
     warmth = choice.temperature * temperature.fitted(logits, numbers)
     probe = data.features.probe(choice.blocks, data.full(choice), warmth)
     watch("learning", data.folds + 1, data.folds + 1)
-    return probe, choice, score("probe", probe.spaces, cooled(logits, numbers, fold), numbers, fold)
+    return probe, choice.shrinkage, score("probe", probe.spaces, cooled(logits, numbers, fold), numbers, fold)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from findalike.attributes import applying, shelf
 from findalike.attributes.applying import apply
 from findalike.attributes.card import Applied, AttributeInfo, Learned, Method
 from findalike.attributes.learning import FOLDS, Ask, Watch, learn, unseen
+from findalike.attributes.wording import Reader, worded
+from findalike.encode import catalog
+from findalike.encode.base import TextEncoder
 from findalike.errors import UsageError
 from findalike.query import parse_filter
 from findalike.store.base import Store
 from findalike.types import Card
+
+Values = Sequence[str] | Mapping[str, Sequence[str]] | str | os.PathLike[str]
 
 
 class Attributes(ABC):
@@ -28,6 +34,9 @@ class Attributes(ABC):
         encoder: str | Sequence[str] | None = None,
         where: str | None = None,
         fold_case: bool = False,
+        values: Values | None = None,
+        prompt: str | Sequence[str] | None = None,
+        adopt: bool = False,
         seed: int = 0,
         wait: float = 0,
         watch: Watch = unseen,
@@ -36,14 +45,30 @@ class Attributes(ABC):
 
         Which spaces serve it, and how much they are smoothed, is chosen by cross-validation; `encoder` names
         those to choose from. `where` says which labelled pictures are learned from. With `fold_case`, values
-        that differ in capitals and spaces alone count as one. Nothing is written to pictures before
-        `apply_attributes`. Raises UsageError, LibraryMismatch, LibraryLocked.
+        that differ in capitals and spaces alone count as one.
+
+        Words are compared with pictures too, without labels: `values` are a list, a mapping to the texts that
+        mean them, or a text file with `value` or `value: text, text` on each line; `prompt` is one text or
+        several in which {} stands for the value. And values that are colours are told by the colour that is
+        seen most. The best of these on the labelled pictures is the one that `apply_attributes` uses.
+
+        Nothing is written to pictures before that. With `adopt`, values with a confidence were predicted
+        elsewhere. Raises UsageError, LibraryMismatch, LibraryLocked.
         """
         names = [encoder] if isinstance(encoder, str) else list(encoder or ())
+        said = worded(values, prompt)
         with self._writing(wait):
-            spaces = tuple(dict.fromkeys(self._card(name).space for name in names))
+            cards = [self._card(name) for name in names]
             passes = parse_filter(where, self.store.columns()) if where else None
-            return learn(self.store, Ask(column, folds, spaces, passes, fold_case, seed), watch)
+            spaces = tuple(dict.fromkeys(card.space for card in cards))
+            ask = Ask(column, folds, spaces, passes, fold_case, seed, said, adopt)
+            return learn(self.store, ask, self._reader(cards), watch)
+
+    def _reader(self, cards: Sequence[Card]) -> Reader | None:
+        """What reads words: the first of these cards that does, else the first of the library."""
+        card = next((card for card in cards if catalog.reads_words(card)), None) or self._reads_words()
+        encoder = self._text_encoder(card) if card else None
+        return Reader(card, encoder) if card and encoder else None
 
     def apply_attributes(
         self,
@@ -80,6 +105,12 @@ class Attributes(ABC):
 
     @abstractmethod
     def _card(self, name: str | None) -> Card: ...
+
+    @abstractmethod
+    def _reads_words(self) -> Card | None: ...
+
+    @abstractmethod
+    def _text_encoder(self, card: Card) -> TextEncoder | None: ...
 
     @abstractmethod
     def _writing(self, wait: float) -> AbstractContextManager[None]: ...
