@@ -18,14 +18,15 @@ SHARPNESS = 4
 """The power of the cosine that says how much an answer for one picture tells of another: .9 of all counts
 two thirds, .5 a sixteenth."""
 
-MOST_RARE = 4.0
+MOST_RARE = 3.0
 """How many times as much a picture of the rarest value is worth as one of the most frequent."""
 
 
 def rarity(counts: Vector) -> Vector:
-    """How much more the pictures of values count than those of the most frequent: the root of how many times
-    rarer they are, 1 to `MOST_RARE`. `counts`: pictures of each value, above 0."""
-    raised: Vector = np.sqrt(counts.max(initial=1) / np.maximum(counts, 1)).clip(1.0, MOST_RARE)
+    """How much more the pictures of values count than those of the most frequent: the fourth root of how many
+    times rarer they are, 1 to `MOST_RARE`. `counts`: pictures of each value, above 0."""
+    rarer = counts.max(initial=1) / np.maximum(counts, 1)
+    raised: Vector = (rarer**0.25).clip(1.0, MOST_RARE)
     return raised
 
 

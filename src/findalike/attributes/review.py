@@ -91,7 +91,7 @@ class Review:
         self._learned: tuple[object, Attribute | None] = (None, None)
         self._lock = threading.RLock()
         check_column(column, store.columns())
-        check_confidence(column, store.columns())
+        check_confidence(store, column)
 
     # Asking
 

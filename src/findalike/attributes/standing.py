@@ -52,6 +52,11 @@ class Standing:
         return self.accepted / self.answered if self.answered else None
 
     @property
+    def foreseen_share(self) -> float | None:
+        """The share that the confidences of these predictions said would be right."""
+        return self.foreseen / self.answered if self.answered else None
+
+    @property
     def trust(self) -> str:
         """Whether the answers bear the confidences out: `unknown` while there are too few, `fits`, `too sure`
         where fewer were accepted than foreseen by more than chance would do, else `too modest`."""

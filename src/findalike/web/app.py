@@ -23,7 +23,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from findalike import __version__
 from findalike.errors import FindalikeError, ReadError
-from findalike.web import about, assets, exports, files, parts, people, runs, search, uploads
+from findalike.web import (
+    about,
+    assets,
+    exports,
+    feedback,
+    files,
+    parts,
+    people,
+    review,
+    runs,
+    search,
+    uploads,
+)
 from findalike.web.access import Access
 from findalike.web.guard import BodyLimit, Headers, HostCheck, SameOrigin
 from findalike.web.metrics import Measured
@@ -65,10 +77,11 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for module in (search, uploads, exports, assets, files, parts, people, runs, about):
+    for module in (search, uploads, exports, assets, files, parts, people, feedback, review, runs, about):
         app.include_router(module.router)
     app.include_router(people.faces)
     app.include_router(people.seen)
+    app.include_router(review.attributes)
     app.include_router(about.health)
     app.add_api_route("/", page, include_in_schema=False)
     app.mount("/static", Static(directory=STATIC), name="static")
@@ -174,7 +187,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _problem(request: Request, error: ProblemError) -> Response:
-    return problem_response(error.code, error.detail, error.headers)
+    return problem_response(error.code, error.detail, error.headers, **error.more)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

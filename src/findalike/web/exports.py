@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -41,8 +41,7 @@ router = APIRouter(prefix="/v1/assets", tags=["assets"])
 async def export_assets(request: Request, asked: ExportIn) -> Response:
     service = service_of(request)
     assets = await service.read(request, service.assets, asked.ids)
-    name = f"findalike.{asked.format}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers = attached(f"findalike.{asked.format}")
     if asked.format == "zip":
         pieces = iterate_in_threadpool(_zipped(assets))
         return StreamingResponse(pieces, headers=headers, media_type="application/zip")
@@ -52,17 +51,29 @@ async def export_assets(request: Request, asked: ExportIn) -> Response:
     return Response(_csv(told), headers=headers, media_type="text/csv")
 
 
+def attached(name: str) -> dict[str, str]:
+    """The headers of a file to save, under a plain name."""
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+
+
 def _csv(told: Sequence[Mapping[str, Any]]) -> str:
-    """One line for each picture. A cell that a spreadsheet would take for a formula begins with a quote."""
     names = ("id", "path", "name", "media", "size", "modified", "width", "height")
     columns = sorted({name for each in told for name in each["metadata"]} - {*names})
+    rows = (
+        [*(each[name] for name in names), ", ".join(each["labels"]), ", ".join(each["tags"])]
+        + [each["metadata"].get(name) for name in columns]
+        for each in told
+    )
+    return as_csv([*names, "labels", "tags", *columns], rows)
+
+
+def as_csv(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table with a line for each row. A cell that a spreadsheet would take for a formula begins with a
+    quote."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([*names, "labels", "tags", *columns])
-    for each in told:
-        row = [each[name] for name in names] + [", ".join(each["labels"]), ", ".join(each["tags"])]
-        row += [each["metadata"].get(name) for name in columns]
-        writer.writerow([_safe(value) for value in row])
+    writer.writerow(names)
+    writer.writerows([_safe(value) for value in row] for row in rows)
     return out.getvalue()
 
 

@@ -53,13 +53,16 @@ RETRY = {"busy": "1", "too-many": "1", "timeout": "5", "library-locked": "5"}
 
 
 class ProblemError(Exception):
-    """What a route raises to answer with a problem."""
+    """What a route raises to answer with a problem; `more` are further members of it."""
 
-    def __init__(self, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: object
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.headers = headers
+        self.more = more
 
 
 def problem_response(

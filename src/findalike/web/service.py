@@ -25,7 +25,7 @@ from findalike.web.config import Config
 from findalike.web.fetch import Limits as FetchLimits
 from findalike.web.fetch import fetch
 from findalike.web.gate import Gate
-from findalike.web.jobs import Jobs
+from findalike.web.jobs import Jobs, Lesson
 from findalike.web.metrics import Metrics
 from findalike.web.problems import ProblemError
 from findalike.web.thumbnails import Recent, Stored, Thumbnail
@@ -60,7 +60,7 @@ class Service:
         self.metrics = Metrics()
         self.warmed = threading.Event()
         self.name = uris.text(Path(library.path).name)
-        self.jobs = Jobs(self._index, config.limits.jobs)
+        self.jobs = Jobs(self._index, self._learn, config.limits.jobs)
         self.stored = Stored(self._thumbnails)
         self.made = Recent()
         limits = config.limits
@@ -139,6 +139,17 @@ class Service:
         if self.library.due():
             self.library.optimize(wait=PATIENCE)
         return report
+
+    def _learn(self, column: str, watch: Callable[[str, int, int], None]) -> Lesson:
+        """Learn an attribute anew, as it was learned before where it was, and predict by it."""
+        library = self.library
+        before = next((info for info in library.attributes() if info.column == column), None)
+        fold_case = before is not None and before.fold_case
+        now = library.learn_attribute(column, fold_case=fold_case, wait=PATIENCE, watch=watch)
+        (done,) = library.apply_attributes(column, wait=PATIENCE, watch=watch)
+        library.review(column).renew()
+        accuracy = before.accuracy if before else None
+        return Lesson(now.info.accuracy, accuracy, now.info.labelled, done.predicted, now.notes)
 
 
 def described(asset: Asset, labels: Sequence[str]) -> dict[str, Any]:
