@@ -13,7 +13,7 @@ import numpy as np
 from findalike.attributes import probe as probes
 from findalike.attributes import reading, shelf
 from findalike.attributes.card import Applied, Label, Method, Prediction, confidence_column
-from findalike.attributes.labels import check_predicted, given
+from findalike.attributes.labels import check_confidence, given
 from findalike.attributes.learning import Watch, unseen
 from findalike.attributes.shelf import Attribute
 from findalike.errors import UsageError
@@ -50,7 +50,7 @@ def apply(
     """Write the likeliest value and its confidence to every picture without a value of a person's own, and
     take away what was predicted before where it is less sure than `min_confidence` now. In bounded memory;
     what is so already is not written again. Raises UsageError, LibraryMismatch."""
-    check_predicted(store, found.info.column)
+    check_confidence(store, found.info.column)
     return _Writer(store, found, min_confidence, method).all(where, watch)
 
 

@@ -106,35 +106,23 @@ def check_column(column: str, columns: Mapping[str, Kind], new: bool = False) ->
         raise UsageError(f"the column {column!r} holds {_WHY[kind]}")
 
 
-def check_confidence(column: str, columns: Mapping[str, Kind]) -> None:
-    """Raises UsageError where the column of the confidence is one of the user's own: not of numbers."""
-    kind = columns.get(confidence_column(column))
-    if kind not in (None, "number"):
-        raise UsageError(_not_ours(confidence_column(column), kind))
-
-
-def check_predicted(store: Store, column: str, adopt: bool = False) -> None:
+def check_confidence(store: Store, column: str, adopt: bool = False) -> None:
     """Raises UsageError where the column of the confidence is one of the user's own: not of numbers in 0..1,
     or there although nothing was ever learned of the attribute, unless its values are to be adopted."""
     name, columns = confidence_column(column), store.columns()
-    check_confidence(column, columns)
     if name not in columns:
         return
-    if _beyond(store, name):
-        raise UsageError(_not_ours(name, "numbers beyond"))
+    if columns[name] != "number" or _beyond(store, name):
+        raise UsageError(
+            f"the library has a column {name!r} of its own, which holds no confidence in 0..1, and predictions "
+            "keep theirs there; give it another name in the table, and index that again"
+        )
     if not adopt and shelf.load(store.sidecars, column) is None and store.count(Not(IsNull(name))):
         raise UsageError(
             f"the library has a column {name!r}, although nothing was learned of {column!r} here: if it is a "
             "column of your own, give it another name in the table, and index that again; if its values were "
             "predicted elsewhere, take them as such: --adopt"
         )
-
-
-def _not_ours(name: str, holds: str | None) -> str:
-    return (
-        f"the library has a column {name!r} of its own, which holds {holds} and no confidence in 0..1, and "
-        "predictions keep theirs there; give it another name in the table, and index that again"
-    )
 
 
 def _beyond(store: Store, name: str) -> bool:

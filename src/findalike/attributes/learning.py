@@ -13,7 +13,7 @@ from findalike.attributes import choosing, features, reading, shelf, temperature
 from findalike.attributes.card import AttributeInfo, Learned, Method, Score
 from findalike.attributes.choosing import Folded
 from findalike.attributes.folds import dealt
-from findalike.attributes.labels import Labelled, check_column, check_predicted, enough, labelled
+from findalike.attributes.labels import Labelled, check_column, check_confidence, enough, labelled
 from findalike.attributes.probe import Linear
 from findalike.attributes.scoring import cooled, score
 from findalike.attributes.shelf import Attribute
@@ -115,7 +115,7 @@ def _labels(store: Store, ask: Ask) -> tuple[Labelled, list[str]]:
     """The labelled pictures to learn from; none where too few are labelled, but values are said in words."""
     columns, wanted = store.columns(), ask.wording.values
     check_column(ask.column, columns, new=bool(wanted))
-    check_predicted(store, ask.column, ask.adopt)
+    check_confidence(store, ask.column, ask.adopt)
     found, odd = labelled(store, ask.column, ask.where, ask.fold_case)
     try:
         kept, lonely = enough(found, ask.column)
