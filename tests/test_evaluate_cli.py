@@ -100,7 +100,7 @@ def test_stored_vectors_of_a_library(cli: Cli, classes: Path, tmp_path: Path) ->
     assert (subject["name"], role["name"], folder["name"]) == columns
     assert folder["results"][0]["metrics"] == subject["results"][0]["metrics"]
     for args, code, said in [
-        (["--column", "colour"], 2, "no column is named 'colour'; there are edit, height, role, subject"),
+        (["--column", "colour"], 2, "no column is named 'colour'; there are brightness"),
         (["--encoder", "nonsense"], 2, "no encoder is named 'nonsense'"),
         (["--encoder", "efficientnet-lite2"], 4, "not efficientnet-lite2"),
         (["--distance", "taxi"], 2, "no distance is named 'taxi'"),
