@@ -8,6 +8,12 @@ from findalike.cli.main import Commands
 
 TRAININGS = {
     "metric": ("train_metric", "Bring together what belongs together: a head on stored vectors."),
+    "words": ("train_words", "Bring pictures to what is said of them, so that words find them."),
+    "whiten": ("train_whiten", "Learn which directions of vectors tell pictures apart: solved at once."),
+    "autoencoder": (
+        "train_autoencoder",
+        "Learn codes that pictures can be drawn from again, without labels.",
+    ),
 }
 """Each command's module and the line that `--help` shows, so that help imports none of them."""
 

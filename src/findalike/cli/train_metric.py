@@ -64,9 +64,7 @@ Examples:
 @click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most so many.")
 @click.option("--patience", type=click.IntRange(1), default=15, show_default=True,
               help="Epochs without a better mAP after which it ends.")  # fmt: skip
-@click.option(
-    "--dim", type=click.IntRange(1, 4096), default=256, show_default=True, help="Numbers of a vector."
-)
+@click.option("--dim", type=click.IntRange(1, 4096), help="Numbers of a vector; else as many as there were.")
 @click.option(
     "--classes", "p", type=click.IntRange(2), default=16, show_default=True, help="Classes in a batch."
 )
@@ -82,7 +80,7 @@ Examples:
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def metric(
     out: str, loss: str, miner: str | None, across: str | None, asks: str | None, how: str, epochs: int,
-    patience: int, dim: int, p: int, k: int, seed: int, device: str, resume: bool, json_file: str | None,
+    patience: int, dim: int | None, p: int, k: int, seed: int, device: str, resume: bool, json_file: str | None,
     **data: Any,
 ) -> int:  # fmt: skip
     """Train a head that brings together what belongs together; with --unfreeze or --recipe a whole network.
@@ -112,14 +110,17 @@ def metric(
             learns = _head(found, split, plan, dim)
         outcome = run(learns.task, found, target, resume, learns.of)
         how_told = training.trained(outcome, found.examples, plan, found.of)
-        card = FileCard(file_card.HEAD, target.stem, dim, trained=how_told, source=told(found))
+        card = FileCard(
+            file_card.HEAD, target.stem, dim or found.card.dim, trained=how_told, source=told(found)
+        )
         card, graph = learns.exported(card)
     return finish(outcome, card, graph, target, bool(found.failures), json_file)
 
 
-def _head(found: Gathered, split: Split, plan: Any, dim: int) -> Learner:
+def _head(found: Gathered, split: Split, plan: Any, dim: int | None) -> Learner:
     heads = plugins.on_use("findalike.train.heads", REQUIREMENT)
     task = heads.task(found.examples, found.vectors, split, plan, dim)
+    dim = dim or found.card.dim
     of = f"head {dim} {found.card.space} {found.card.sha256}"
     return Learner(task, of, lambda card: heads.exported(task.network, found.card, card))
 
@@ -138,8 +139,9 @@ def told(found: Gathered) -> str:
     return f"{number(len(found.examples), 'picture')} of {found.of}, by {found.examples.of}"
 
 
-def run(task: Any, found: Gathered, target: Path, resume: bool, of: str) -> Any:
-    """Train a `metric.Retrieval`, shown as it goes; the split is written first."""
+def run(task: Any, found: Gathered, target: Path, resume: bool, of: str, train: Any = None) -> Any:
+    """Train a `metric.Retrieval`, shown as it goes; the split is written first. `train` stands for
+    `metric.train`."""
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
     output.write(split_file(target), splits.table(found.examples, task.split).encode("utf-8", "replace"))
     counts = task.split.counts()
@@ -147,7 +149,9 @@ def run(task: Any, found: Gathered, target: Path, resume: bool, of: str) -> Any:
         f"{counts['test']:,} to measure on, split by {task.split.how}.")  # fmt: skip
     purpose = training.purpose(found.examples, task.split, task.plan, of)
     with epochs() as watch:
-        return training.train(task, found.vectors, checkpoint.beside(target), resume, purpose, watch)
+        return (train or training.train)(
+            task, found.vectors, checkpoint.beside(target), resume, purpose, watch
+        )
 
 
 def finish(
@@ -161,9 +165,8 @@ def finish(
         say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better "
             f"than the beginning was found: {target} was not written. Try another --loss.")  # fmt: skip
         return FAILED
-    output.write(
-        target.with_suffix(".png"), curve.png(outcome.fit.values, outcome.start, outcome.fit.best_epoch)
-    )
+    fit, measure = outcome.fit, outcome.comparisons[0].metric
+    output.write(target.with_suffix(".png"), curve.png(fit.values, outcome.start, fit.best_epoch, measure))
     file_card.write(target, card, graph)
     say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. "
         f"To use it: findalike index FOLDER --encoder file:{target}")  # fmt: skip

@@ -53,7 +53,7 @@ _OPTIONS = (
     click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="NUMBER",
                  help="Of a whole network: how fast it learns; else 0.0001, and 0.001 from nothing."),
     click.option("--varied/--plain", default=True, show_default=True,
-                 help="Of a whole network: show pictures cut, turned over and lit otherwise, or as they are."),
+                 help="Of a whole network: show pictures cut, turned over, lit otherwise; or as they are."),
 )  # fmt: skip
 
 recipe_option = click.option(
@@ -129,7 +129,11 @@ def learner(of: Asked, found: Gathered, pictures: Any, split: Split, plan: Any, 
     """A whole network to train, begun."""
     whole = plugins.on_use("findalike.train.whole", REQUIREMENT)
     options = _options(of, found, dim)
-    task, graph = whole.task(of.kind, whole.Material(found.examples, split, pictures, plan, options))
+    material = whole.Material(found.examples, split, pictures, plan, options)
+    if of.kind == whole.AUTOENCODER:
+        task, graph = plugins.on_use("findalike.train.autoencoding", REQUIREMENT).task(material)
+    else:
+        task, graph = whole.task(of.kind, material)
 
     def exported(card: FileCard) -> tuple[FileCard, bytes]:
         told = {**card.trained, "what": of.kind, "network": whole.told(of.kind, options)}
@@ -144,7 +148,7 @@ def _options(of: Asked, found: Gathered, dim: int = 1) -> Any:
     augment = plugins.on_use("findalike.train.augment", REQUIREMENT)
     networks = plugins.on_use("findalike.train.networks", REQUIREMENT)
     return whole.Options(
-        network=networks.card_of(found.card.name).name,
+        network=networks.card_of(found.card.name).name if of.kind not in whole.FROM_NOTHING else "",
         unfreeze=of.unfreeze or "last",
         dim=dim,
         side=of.side,

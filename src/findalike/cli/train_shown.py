@@ -21,19 +21,19 @@ WIDTH = 40
 
 
 @contextmanager
-def epochs() -> Iterator[Callable[[Any], None]]:
-    """Shows each `loop.Tick` as it comes: on a terminal in one line, with the mAP drawn."""
+def epochs(what: str = "mAP") -> Iterator[Callable[[Any], None]]:
+    """Shows each `loop.Tick` as it comes: on a terminal in one line, with the measure drawn."""
     if not sys.stderr.isatty():
         yield lambda tick: None
         return
     with Live(console=console(True), refresh_per_second=8, transient=True) as live:
-        yield lambda tick: live.update(Text(line(tick), no_wrap=True, overflow="ellipsis"))
+        yield lambda tick: live.update(Text(line(tick, what), no_wrap=True, overflow="ellipsis"))
 
 
-def line(tick: Any) -> str:
+def line(tick: Any, what: str = "mAP") -> str:
     """`epoch 12/60  mAP .712, best .715 (epoch 9)  ▁▂▃▅▆▇`."""
     value, best = tick.values[-1], tick.values[tick.best_epoch]
-    return (f"epoch {tick.epoch}/{tick.epochs}  mAP {_short(value)}, best {_short(best)} (epoch "
+    return (f"epoch {tick.epoch}/{tick.epochs}  {what} {_short(value)}, best {_short(best)} (epoch "
             f"{tick.best_epoch})  {sparkline(tick.values[-WIDTH:])}")  # fmt: skip
 
 
@@ -46,8 +46,9 @@ def sparkline(values: Sequence[float]) -> str:
 def show(outcome: Any, to_stdout: bool) -> None:
     """What came out, on pictures that nothing was learned from, and a sentence on it."""
     fit = outcome.fit
-    say(f"{number(len(fit.losses), 'epoch')}; mAP of what was chosen by: {_short(outcome.start)} at the "
-        f"beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
+    measure = outcome.comparisons[0].metric
+    say(f"{number(len(fit.losses), 'epoch')}; {measure} of what was chosen by: {_short(outcome.start)} at "
+        f"the beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
     compare(outcome.comparisons, to_stdout)
 
 

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIDE = 64
-CODE = 128
 MASKED, NOISE = 0.25, 0.1
 """The share of pixels that are blackened, and the standard deviation of what is added to the others, of 1."""
 
@@ -23,7 +21,7 @@ class Autoencoder(nn.Module):
     """`forward` takes pixels (n, side, side, 3) in 0..255, `side` a multiple of 16, and gives the code
     (n, dim), of unit length; `drawn` gives the picture again."""
 
-    def __init__(self, side: int = SIDE, dim: int = CODE) -> None:
+    def __init__(self, side: int, dim: int) -> None:
         super().__init__()
         self._least = side // 16
         flat = _WIDTHS[-1] * self._least**2
@@ -40,7 +38,7 @@ class Autoencoder(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return functional.normalize(self.encoder(_planes(pixels)), dim=1)
+        return functional.normalize(self.encoder(planes_of(pixels)), dim=1)
 
     def drawn(self, planes: Tensor) -> Tensor:
         """Planes (n, 3, side, side), grey being 0 and black −0.5, drawn again from their code."""
@@ -50,7 +48,7 @@ class Autoencoder(nn.Module):
 
     def loss(self, pixels: Tensor) -> Tensor:
         """The mean squared error of what is drawn from spoiled pixels, of 1."""
-        planes = _planes(pixels)
+        planes = planes_of(pixels)
         return functional.mse_loss(self.drawn(spoiled(planes)), planes)
 
 
@@ -61,7 +59,8 @@ def spoiled(planes: Tensor) -> Tensor:
     return torch.where(masked, torch.full_like(planes, -0.5), noisy)
 
 
-def _planes(pixels: Tensor) -> Tensor:
+def planes_of(pixels: Tensor) -> Tensor:
+    """Pixels (n, side, side, 3) in 0..255 as planes (n, 3, side, side) in −0.5..0.5."""
     return pixels.permute(0, 3, 1, 2).float() / 255 - 0.5
 
 

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from findalike.train.data import Places
 
-SIDE = 64
 MARGIN = 1.0
 _WIDTHS = (32, 64, 128, 128)
 

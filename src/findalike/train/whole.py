@@ -26,13 +26,17 @@ from findalike.train.embedder import Embedder
 from findalike.train.looks import AT_ONCE, Looks, Remembered
 from findalike.train.metric import Fetch, Plan, Retrieval
 from findalike.train.pictures import KEPT, Pictures
-from findalike.train.siamese import SIDE, ContrastiveLoss, Twin
+from findalike.train.siamese import ContrastiveLoss, Twin
 from findalike.train.splits import TRAIN, Split
 from findalike.types import Origin, Picture, Vector, Vectors
 
-FINE_TUNED, CLASSIFIER, DEEP_RANKING, SIAMESE = "fine-tuned", "classifier", "deep-ranking", "siamese"
+FINE_TUNED, CLASSIFIER, DEEP_RANKING = "fine-tuned", "classifier", "deep-ranking"
+SIAMESE, AUTOENCODER = FROM_NOTHING = ("siamese", "autoencoder")
 LOSSES = {CLASSIFIER: "cross entropy", DEEP_RANKING: "deep ranking", SIAMESE: "contrastive, by all pairs"}
 """Those of kinds that have their own."""
+
+SIDE = 64
+"""Of what a network that begins from nothing sees."""
 
 RATE, HEAD_RATE, NEW_RATE = 1e-4, 1e-3, 1e-3
 """How fast learn: what was pretrained, what is new on top of it, and a network that begins from nothing."""
@@ -59,6 +63,7 @@ SUITED = {
     CLASSIFIER: Suited(12, 5, 8, 4),
     DEEP_RANKING: Suited(12, 5, 6, 5),
     SIAMESE: Suited(80, 20, 8, 8),
+    AUTOENCODER: Suited(80, 20, 8, 4),
 }
 
 
@@ -124,9 +129,9 @@ class Whole(Retrieval):
 
 def side_of(kind: str, options: Options) -> int:
     """The side of the square that a network sees."""
-    if options.side:
-        return options.side
-    return SIDE if kind == SIAMESE else int(networks.card_of(options.network).preprocessing["side"])
+    if options.side or kind in FROM_NOTHING:
+        return options.side or SIDE
+    return int(networks.card_of(options.network).preprocessing["side"])
 
 
 def task(kind: str, material: Material) -> tuple[Whole, Graph]:
@@ -161,14 +166,14 @@ def _deep_ranking(material: Material, device: torch.device) -> Ready:
     looks, seen = _begun(network, material, device)
     golden = unit(np.concatenate([unit(seen), _colours(material)], axis=1))
     objective = RankingLoss(material.codes, golden)
-    return _ready(network, objective, looks, material, _traced(network, material))
+    return _ready(network, objective, looks, material, traced(network, material))
 
 
 def _siamese(material: Material, device: torch.device) -> Ready:
     network = Twin(material.pictures.side, material.options.dim)
     rates = [{"params": list(network.parameters()), "lr": material.options.rate or NEW_RATE}]
     looks = Looks(material.pictures, material.options.augmentation)
-    return Ready(network, ContrastiveLoss(material.codes), rates, looks, _traced(network, material))
+    return Ready(network, ContrastiveLoss(material.codes), rates, looks, traced(network, material))
 
 
 _KINDS: Mapping[str, Callable[[Material, torch.device], Ready]] = {
@@ -238,7 +243,8 @@ def _built(network: Embedder) -> Graph:
     return graph
 
 
-def _traced(network: nn.Module, material: Material) -> Graph:
+def traced(network: nn.Module, material: Material) -> Graph:
+    """By torch's own exporter, for pictures of the size that was trained with."""
     side = material.pictures.side
     return lambda: export.onnx_bytes(
         network, torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8), PIXELS
@@ -253,11 +259,11 @@ def recipe(pictures: Pictures) -> dict[str, Any]:
 def told(kind: str, options: Options) -> dict[str, Any]:
     """What a card says of the network."""
     varied = asdict(options.augmentation) if options.augmentation else None
-    if kind == SIAMESE:
+    if kind in FROM_NOTHING:
         return {"begun": "from nothing", "varied": varied}
     return {"begun": options.network, "unfrozen": options.unfreeze, "varied": varied}
 
 
 def licence(kind: str, options: Options) -> str:
     """That of the pretrained weights; of a network that began from nothing, its pictures' owners decide."""
-    return "unknown" if kind == SIAMESE else networks.card_of(options.network).licence
+    return "unknown" if kind in FROM_NOTHING else networks.card_of(options.network).licence
