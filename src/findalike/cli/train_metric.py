@@ -80,8 +80,8 @@ Examples:
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def metric(
     out: str, loss: str, miner: str | None, across: str | None, asks: str | None, how: str, epochs: int,
-    patience: int, dim: int | None, p: int, k: int, seed: int, device: str, resume: bool, json_file: str | None,
-    **data: Any,
+    patience: int, dim: int | None, p: int, k: int, seed: int, device: str, resume: bool, json_file: str |
+    None, **data: Any,
 ) -> int:  # fmt: skip
     """Train a head that brings together what belongs together; with --unfreeze or --recipe a whole network.
 

@@ -1,8 +1,7 @@
 """A head: vectors of another encoder, turned and stretched so that what belongs together comes near.
 
-It begins as the principal axes of the pictures it learns from, which changes next to nothing, and is held to
-that beginning: from few pictures little can be known (Li, Grandvalet and Davoine 2018 hold all weights to
-where they began).
+It begins where `beginning` can solve it at once, and is held to that: from few pictures little can be known
+(Li, Grandvalet and Davoine 2018 hold all weights to where they began).
 """
 
 from __future__ import annotations
@@ -13,19 +12,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from findalike.encode import file_card, whitening
+from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.errors import UsageError
-from findalike.train import export, loop, metric
+from findalike.train import beginning, data, export, loop, metric
 from findalike.train.data import Examples, Places
 from findalike.train.metric import Plan, Retrieval
 from findalike.train.splits import TRAIN, Split
 from findalike.types import Card, Vectors
 
-DIM = 256
-RATE = 1e-3
+RATE = 2e-4
+"""Each number of a vector adds many weights, which all move by about so much a batch."""
+
 HOLD = 0.1
-"""How strongly a head is held to its beginning: times the mean squared distance of its axes from there."""
+"""How strongly a head is held to its beginning: times how far its axes strayed from there."""
+
+_SAME = 1e-6
 
 
 class Head(nn.Module):
@@ -47,13 +49,14 @@ class Head(nn.Module):
         return squares
 
 
-def begun(vectors: Vectors, dim: int = DIM, power: float = 0.0) -> Head:
-    """A head for vectors like these, of at most `dim` numbers. Raises ValueError for vectors that do not
-    differ."""
-    found = whitening.learn(vectors, min(dim, vectors.shape[1]), power)
-    missing = max(0, min(dim, vectors.shape[1]) - found.axes.shape[1])
-    axes = np.pad(found.axes, ((0, 0), (0, missing)))
-    return Head(torch.from_numpy(found.mean), torch.from_numpy(axes.astype(np.float32)))
+def begun(examples: Examples, vectors: Vectors, dim: int | None = None, across: str | None = None) -> Head:
+    """A head for vectors like these, one for each example, of `dim` numbers or as many as they have. Raises
+    ValueError for vectors that do not differ."""
+    mean = vectors.mean(axis=0)
+    if not np.abs(vectors - mean).max(initial=0) > _SAME:
+        raise ValueError("all vectors are the same")
+    axes = beginning.axes(examples, vectors, dim, across)
+    return Head(torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(np.ascontiguousarray(axes)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,17 +76,19 @@ class Stored:
 
 
 def task(
-    examples: Examples, vectors: Vectors, split: Split, plan: Plan, dim: int = DIM, hold: float = HOLD
+    examples: Examples, vectors: Vectors, split: Split, plan: Plan, dim: int | None = None,
+    hold: float = HOLD,
 ) -> Retrieval:  # fmt: skip
     """A head to be trained; `vectors` has a row for each example. Raises UsageError for what cannot be
     learned from."""
     torch.manual_seed(plan.schedule.seed)
     try:
-        head = begun(vectors[split.places(TRAIN)], dim)
+        some = split.places(TRAIN)
+        head = begun(data.subset(examples, some), vectors[some], dim, plan.across)
     except ValueError as error:
         raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell "
                          "apart: name another --encoder, or give other pictures") from error  # fmt: skip
-    objective = metric.objective(examples, split, plan, dim)
+    objective = metric.objective(examples, split, plan, head.axes.shape[1])
     return Retrieval(
         head, objective, Stored(vectors), examples, split, plan,
         [{"params": [head.axes], "lr": RATE}], loop.device(plan.device), lambda: hold * head.strayed(),
