@@ -1,14 +1,15 @@
-"""What `--same color` adds to a search by looks, and what the attributes that pixels decide are worth and cost.
+"""What `--same color` adds to a search by looks, and what the attributes that pixels decide tell and cost.
 
     python benchmarks/same.py DATA [--part same|pixels|cost]... [--seeds 3] [--json FILE]
 
 DATA holds `cars`, with a `labels.csv`, and for `pixels` also `captions-train`.
 
-same: P@10 for the labelled colour. The pictures are divided into five folds; the labels of one are hidden, the
-colour is learned from the others, and the hidden ones are predicted: none of them is learned from. Queries are
-the pictures of the hidden fold, whose own value is then a prediction too. `four of five labelled`: the others
-have a person's label. `nothing labelled`: every picture has the value that was predicted of it while its label
-was hidden. Mean and spread (standard deviation) over the seeds that divide the folds.
+same: P@10 for the labelled colour. The pictures are divided into five folds; the labels of one are hidden,
+the colour is learned from the others, and the hidden ones are predicted: none of them is learned from.
+Queries are the pictures of the hidden fold, whose own value is then a prediction too. `four of five
+labelled`: the others have a person's label. `nothing labelled`: every picture has the value that was
+predicted of it while its label was hidden. Mean and spread (standard deviation) over the seeds that divide
+the folds.
 
 - look-alike: a search as it is; with colours: the same with `--look thing=1,colour=1`
 - same: only hits with the value of the query, by looks; by confidence too: similarity × confidence
@@ -116,7 +117,7 @@ def same(data: Path, seeds: int) -> Report:
         cars.label([])
         cosines = similarities(cars)
         several = [one_seed(cars, cosines, seed) for seed in range(seeds)]
-    for setting in several[0]:
+    for setting in ("four of five labelled", "nothing labelled"):
         report[setting] = {}
         print(f"\n{setting:24} P@{K}   spread  gain over look-alike")
         plain = np.array([each[setting]["look-alike"] for each in several])
@@ -125,7 +126,8 @@ def same(data: Path, seeds: int) -> Report:
             report[setting][name] = {"mean": float(found.mean()), "spread": float(found.std())}
             gain = f"{(found - plain).mean():+.3f}" if name != "look-alike" else ""
             print(f"  {name:22} {found.mean():.3f}  {found.std():.3f}   {gain}")
-    right = [each["nothing labelled"]["values told right"] for each in several]
+    right = [each["predictions"]["right"] for each in several]
+    report["values told right"] = {"mean": float(np.mean(right)), "spread": float(np.std(right))}
     print(f"\nvalues told right: {np.mean(right):.3f}, spread {np.std(right):.3f}")
     return report
 
@@ -159,8 +161,7 @@ def one_seed(cars: Cars, cosines: np.ndarray, seed: int) -> dict[str, dict[str, 
     add(told["nothing labelled"], measured(cars, range(len(order)), cosines, predicted))
     means = {setting: {name: float(np.mean(v)) for name, v in each.items()} for setting, each in told.items()}
     right = np.array(values)[predicted.argmax(axis=1)] == cars.colors
-    means["nothing labelled"]["values told right"] = float(right.mean())
-    return means
+    return means | {"predictions": {"right": float(right.mean())}}
 
 
 def probabilities(cars: Cars, numbers: Sequence[int], values: Sequence[str]) -> np.ndarray:
@@ -256,9 +257,8 @@ def sharpness(paths: Sequence[Path]) -> Report:
         low, middle, high = np.percentile(found, [5, 50, 95])
         kept = float(np.mean(np.array(found) >= 0.5))
         report[f"blurred by {blur}"] = [low, middle, high, kept]
-        print(
-            f"  {'as they are' if not blur else f'blurred by {blur}':14} {low:.2f}   {middle:.2f}   {high:.2f}   {kept:.2f}"
-        )
+        name = f"blurred by {blur}" if blur else "as they are"
+        print(f"  {name:14} {low:.2f}   {middle:.2f}   {high:.2f}   {kept:.2f}")
     return report
 
 
