@@ -285,7 +285,9 @@ def _wrong_command(line: str) -> Iterator[str]:
         yield f"there is no command {name}"
         return
     if isinstance(command, click.Group):  # the first of its commands stands when none is named
-        command = command.commands.get(words[0] if words else "", next(iter(command.commands.values())))
+        context = click.Context(command)
+        named = command.get_command(context, words[0]) if words else None
+        command = named or command.get_command(context, command.list_commands(context)[0])
     known = {
         word for p in command.get_params(click.Context(command)) for word in (*p.opts, *p.secondary_opts)
     }

@@ -68,10 +68,17 @@ def commands(root: Path) -> str:
         assert command is not None
         context = click.Context(command, info_name=name, parent=group)
         parts.append(_command(command, context, f"findalike {name}"))
-        for each in command.commands.values() if isinstance(command, click.Group) else ():
-            below = click.Context(each, info_name=each.name, parent=context)
-            parts.append(_command(each, below, f"findalike {name} {each.name}"))
+        for under, each in _below(command, context):
+            below = click.Context(each, info_name=under, parent=context)
+            parts.append(_command(each, below, f"findalike {name} {under}"))
     return "\n".join(parts)
+
+
+def _below(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command]]:
+    """The commands of a command that is a group, also of one that imports them when they are used."""
+    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+        if found := command.get_command(context, name):
+            yield name, found
 
 
 def _command(command: click.Command, context: click.Context, title: str) -> str:
