@@ -72,7 +72,7 @@ class Folded:
         self.folds = int(fold.max()) + 1
         self._values = values
         self._parts: dict[tuple[int, ...], Part] = {}
-        self._solved: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Weights]] = {}
+        self._solved: dict[tuple[tuple[int, ...], tuple[int, ...], float], Weights] = {}
         many = len(numbers) >= features.rows.shape[1]
         self._sums = self._summed(features.rows) if many else ()
 
@@ -81,13 +81,17 @@ class Folded:
         """Equations that the widest choice takes."""
         return int(min(self.features.rows.shape))
 
-    def weights(self, blocks: tuple[int, ...], without: Sequence[int] = ()) -> list[Weights]:
+    def weights(
+        self, blocks: tuple[int, ...], shrinkages: Sequence[float], without: Sequence[int] = ()
+    ) -> list[Weights]:
         """For each shrinkage, the weights learned from all folds but some."""
-        key = blocks, tuple(sorted(without))
-        if key not in self._solved:
+        left_out = tuple(sorted(without))
+        new = [each for each in shrinkages if (blocks, left_out, each) not in self._solved]
+        if new:
             kept = [each for n, each in enumerate(self._part(blocks).sums) if n not in without]
-            self._solved[key] = solved(total(kept), SHRINKAGES)
-        return self._solved[key]
+            for each, found in zip(new, solved(total(kept), new), strict=True):
+                self._solved[blocks, left_out, each] = found
+        return [self._solved[blocks, left_out, each] for each in shrinkages]
 
     def full(self, choice: Choice) -> Weights:
         """What was learned of all folds, in the numbers of the features."""
@@ -109,7 +113,7 @@ class Folded:
         return self._part(blocks).of(self.features.rows[places]), self.numbers[places]
 
     def _chosen(self, choice: Choice, without: Sequence[int]) -> Weights:
-        return self.weights(choice.blocks, without)[SHRINKAGES.index(choice.shrinkage)]
+        return self.weights(choice.blocks, [choice.shrinkage], without)[0]
 
     def _part(self, blocks: tuple[int, ...]) -> Part:
         if blocks not in self._parts:
@@ -132,37 +136,43 @@ class Folded:
 
 def chosen(data: Folded, held_out: int | None = None) -> Choice:
     """The choice for what is learned without the fold `held_out`, which it never looks at. Spaces are joined
-    one by one, the one that helps most first, as long as one helps."""
+    one by one, the one that helps most first, as long as one helps; for those joined, the shrinkages next to
+    that of before are looked at."""
     count = len(data.features.blocks)
-    best = min((_best(data, (n,), held_out) for n in range(count)), key=_loss)
+    best = min((_best(data, (n,), SHRINKAGES, held_out) for n in range(count)), key=_loss)
     while len(best.blocks) < count and len(best.losses):
-        more = [(*best.blocks, n) for n in range(count) if n not in best.blocks]
-        found = min((_best(data, blocks, held_out) for blocks in more), key=_loss)
+        near = _next_to(best.shrinkage)
+        more = [tuple(sorted((*best.blocks, n))) for n in range(count) if n not in best.blocks]
+        found = min((_best(data, blocks, near, held_out) for blocks in more), key=_loss)
         if not found.beats(best):
             break
         best = found
     return best
 
 
+def _next_to(shrinkage: float) -> tuple[float, ...]:
+    place = SHRINKAGES.index(shrinkage)
+    return SHRINKAGES[max(place - 1, 0) : place + 2]
+
+
 def _loss(choice: Choice) -> float:
     return choice.loss if len(choice.losses) else 0.0
 
 
-def _best(data: Folded, blocks: tuple[int, ...], held_out: int | None) -> Choice:
+def _best(data: Folded, blocks: tuple[int, ...], shrinkages: Sequence[float], held_out: int | None) -> Choice:
     """The best shrinkage of some blocks."""
-    blocks = tuple(sorted(blocks))
-    logits: list[list[Vectors]] = [[] for _ in SHRINKAGES]
+    logits: list[list[Vectors]] = [[] for _ in shrinkages]
     numbers = []
     for fold in _looked_at(data, held_out):
         rows, true = data.rows(blocks, fold, MOST_LOOKED_AT)
         numbers.append(true)
         without = [fold] if held_out is None else [fold, held_out]
-        for found, weights in zip(logits, data.weights(blocks, without), strict=True):
+        for found, weights in zip(logits, data.weights(blocks, shrinkages, without), strict=True):
             found.append(weights.logits(rows))
     if not numbers:
         return Choice(blocks, PLAIN, 1.0, np.empty(0))
     true = np.concatenate(numbers)
-    choices = (_choice(blocks, s, np.vstack(one), true) for s, one in zip(SHRINKAGES, logits, strict=True))
+    choices = (_choice(blocks, s, np.vstack(one), true) for s, one in zip(shrinkages, logits, strict=True))
     return min(choices, key=_loss)
 
 

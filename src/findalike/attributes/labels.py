@@ -114,8 +114,8 @@ def check_confidence(store: Store, column: str, adopt: bool = False) -> None:
         return
     if columns[name] != "number" or _beyond(store, name):
         raise UsageError(
-            f"the library has a column {name!r} of its own, which holds no confidence in 0..1, and predictions "
-            "keep theirs there; give it another name in the table, and index that again"
+            f"the library has a column {name!r} of its own, which holds no confidence in 0..1, and "
+            "predictions keep theirs there; give it another name in the table, and index that again"
         )
     if not adopt and shelf.load(store.sidecars, column) is None and store.count(Not(IsNull(name))):
         raise UsageError(
