@@ -127,7 +127,7 @@ def source(given: dict[str, Any]) -> Source:
 def gathered(asked: Source) -> Iterator[Gathered]:
     """The examples, their vectors, and the library they are in: a library that was named is only read."""
     with opened(asked) as (library, failures):
-        card = cards_of(library, [asked.encoder] if asked.encoder else [])[0]
+        card = base_card(library, asked)
         found = pictures(library, card, asked)
         examples = _examples(library, found, asked)
         vectors = stored.space(library, card, examples.pictures).vectors
@@ -144,7 +144,7 @@ def opened(asked: Source) -> Iterator[tuple[Library, tuple[Failure, ...]]]:
         return
     if not asked.is_table:
         sources.discover(asked.path)
-    encoder = asked.encoder or settings.default().encoder
+    encoder = _encoder(asked)
     with findalike.open(kept_for([asked.path])) as library:
         with progress_bar() as watch:
             if asked.is_table:
@@ -152,6 +152,23 @@ def opened(asked: Source) -> Iterator[tuple[Library, tuple[Failure, ...]]]:
             else:
                 report = library.add(asked.path, encoder=[encoder], watch=watch)
         yield library, tuple(report.failures)
+
+
+def _encoder(asked: Source) -> str:
+    return asked.encoder or settings.default().encoder
+
+
+def base_card(library: Library, asked: Source) -> Card:
+    """The card whose vectors are learned from: of data that is indexed apart the default's, unless another is
+    named; else the first of the library."""
+    named = [_encoder(asked)] if asked.path or asked.encoder else []
+    card = cards_of(library, named)[0]
+    if card.metric != "cosine":
+        raise UsageError(
+            f"vectors of {card.space} are compared by {card.metric}, and a head is for those compared by "
+            "cosine: name another --encoder"
+        )
+    return card
 
 
 def pictures(library: Library, card: Card, asked: Source) -> Pictures:

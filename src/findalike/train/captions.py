@@ -59,10 +59,12 @@ class Captioned:
         return 2 * sum(count > 1 for count in counts.values()) > len(counts)
 
 
-def of_table(found: Pictures, table: Table, columns: Sequence[str] = ()) -> Captioned:
+def of_table(
+    found: Pictures, table: Table, columns: Sequence[str] = (), as_labels: bool = False
+) -> Captioned:
     """The captions of a table with a column of paths: of several columns, of several rows of a picture, or
     both. Without names, the columns are those whose name begins as `caption` or the like, else the only one
-    beside the path. Raises UsageError."""
+    beside the path. With `as_labels`, they are read as `words`. Raises UsageError."""
     path = table.path_column()
     names = [_named(name, table.columns, table.path) for name in columns] or _likely(table, path)
     texts: dict[int, list[str]] = defaultdict(list)
@@ -72,7 +74,7 @@ def of_table(found: Pictures, table: Table, columns: Sequence[str] = ()) -> Capt
         if place is None:
             unknown[row[path]] = None
         else:
-            texts[place] += [row[name] for name in names]
+            texts[place] += [words(row[name]) if as_labels else row[name] for name in names]
     if not texts:
         raise UsageError(
             f"{table.path}: none of its pictures is among those that could be read; the first is "

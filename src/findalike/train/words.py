@@ -101,6 +101,10 @@ class Measured:
         return float(np.median(self.ranks.rank[first]))
 
 
+Starts = Callable[[Lesson], Line]
+"""Where learning from a lesson starts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The strength that was chosen, the measure of each that was tried, and of the start."""
@@ -176,7 +180,7 @@ def choose(
     start: list[float] = []
     for turn in range(FOLDS * ROUNDS):
         watch(turn, FOLDS * ROUNDS)
-        kept, held = _dealt(len(some), turn, seed)
+        kept, held = dealt(len(some), turn, seed)
         learned, asked = some.part(kept), some.part(held)
         ridges = fitted(learned, known)
         found = [ridges.line(strength).of(asked.vectors) for strength in STRENGTHS]
@@ -219,7 +223,7 @@ def _by_picture(found: Measured, measure: str) -> PerQuery:
     return means
 
 
-def _dealt(count: int, turn: int, seed: int) -> tuple[Places, Places]:
+def dealt(count: int, turn: int, seed: int) -> tuple[Places, Places]:
     """The places that are kept and those that are held out at a turn, ascending."""
     order = np.random.default_rng([seed, turn // FOLDS]).permutation(count)
     held = np.sort(order[turn % FOLDS :: FOLDS])
