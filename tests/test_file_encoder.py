@@ -28,6 +28,8 @@ from findalike.encode.file_card import FileCard
 from findalike.errors import EncoderError, FindalikeError, UsageError
 from findalike.sidecars import MemorySidecars
 from findalike.types import Origin, Picture
+from findalike.web.config import Config
+from web import serving
 
 BASE = next(card for card in catalog.cards() if card.name == "colour")
 """A small space that every library has, so that nothing large is loaded."""
@@ -609,3 +611,37 @@ def test_commands_take_a_head(cli: Cli, indexed: Path, tmp_path: Path) -> None:
     pickled = cli("index", "--encoder", f"file:{tmp_path / 'head.pt'}", library=library)
     assert (pickled.returncode, "opens no pickle" in pickled.stderr) == (1, True)
     assert cli("index", "--encoder", reference, library=tmp_path / "none").returncode == 4
+
+
+def test_the_server_searches_a_kept_head_and_opens_no_path_of_a_client(indexed: Path, tmp_path: Path) -> None:
+    small.head(tmp_path / "head.onnx", BASE, DIM)
+    path = shutil.copytree(indexed, tmp_path / "library")
+    with findalike.open(path) as library:
+        library.add(encoder=f"file:{tmp_path / 'head'}")
+        name = catalog.find(f"file:{tmp_path / 'head'}").name
+        asked = next(iter(library.store.assets())).id
+    (tmp_path / "head.onnx").unlink()
+    with serving(path, Config(port=0, writable=False), mode="r") as served, served.client() as client:
+        listed = {each["name"]: each for each in client.get("/v1/encoders").json()["encoders"]}
+        assert (listed[name]["dim"], listed[name]["in_library"]) == (DIM, True)
+        query = {"encoder": name, "like": asked}
+        found = client.get("/v1/search", params=query)
+        assert found.status_code == 200, found.text
+        assert {hit["space"] for hit in found.json()["hits"]} == {f"{name}@1-float32"}
+        refused = client.get("/v1/search", params={**query, "encoder": f"file:{tmp_path / 'head.json'}"})
+        assert (refused.status_code, "has no encoder" in refused.text) == (422, True)
+
+
+def test_a_head_travels_with_the_library(cli: Cli, indexed: Path, tmp_path: Path) -> None:
+    small.head(tmp_path / "head.onnx", BASE, DIM)
+    library = shutil.copytree(indexed, tmp_path / "library")
+    assert cli("index", "--encoder", f"file:{tmp_path / 'head'}", library=library).returncode == 0
+    assert cli("export", tmp_path / "exported", library=library).returncode == 0
+    for path in [*tmp_path.glob("head.*"), *library.glob("learned/*")]:
+        path.unlink()
+    run = cli("import", tmp_path / "exported", library=tmp_path / "again")
+    assert run.returncode == 0, run.stderr
+    doctor = cli("doctor", library=tmp_path / "again")
+    assert "file:head" not in doctor.stdout
+    assert "missing files: 6" in doctor.stdout
+    assert "file:head" in cli("doctor", library=library).stdout
