@@ -19,6 +19,7 @@ from findalike.attributes.card import (
     Score,
     confidence_column,
 )
+from findalike.attributes.export import lines
 from findalike.attributes.labels import check_column, given
 from findalike.attributes.learning import FOLDS, Ask, Watch, learn, unseen
 from findalike.attributes.shelf import Attribute, every, load
@@ -44,6 +45,7 @@ __all__ = [
     "forget",
     "given",
     "learn",
+    "lines",
     "load",
     "of_column",
     "predict",

@@ -26,6 +26,7 @@ COMMANDS = {
     "facets": ("words", "Count the values of columns, and the tags."),
     "words": ("words", "Show the words near a word, and how many pictures each would find."),
     "tag": ("words", "Tag every picture with words of your own."),
+    "attributes": ("attributes", "Learn a column from labelled pictures, and tell it of all others."),
     "faces": ("people", "List the faces in a picture, numbered, and whose they are."),
     "people": ("people", "Group faces into persons, and name them."),
     "forget": ("people", "Forget a person, or all faces, for good."),
