@@ -158,7 +158,7 @@ def test_a_label_on_many_and_taken_back(writing: Served, visitor: Visitor) -> No
     until(lambda: writing.library.labels(chosen) == {}, "no labels")
 
 
-# Not a match
+# Less like this
 
 
 def test_what_does_not_match_reshapes_the_results_and_can_be_undone(
@@ -169,7 +169,7 @@ def test_what_does_not_match_reshapes_the_results_and_can_be_undone(
     shows(page, hits)
     wrong = hits[:3]
     choose(page, *named(wrong))
-    bar(page).get_by_role("button", name="Not a match").click()
+    bar(page).get_by_role("button", name="Less like this").click()
     away = tuple(Term(hit.asset.id, "asset", weight=round(-0.5 / 3, 6)) for hit in wrong)
     reshaped = truth.search(Query((Term("animal", "text"), *away), k=60))
     shows(page, reshaped)
@@ -217,7 +217,7 @@ def test_more_of_some_and_less_of_another(page: Page, truth: findalike.Library) 
     shows(page, truth.search(Query((Term("animal", "text"), Term(liked.id, "asset", weight=0.5)), k=60)))
     cell(page, names(page)[0]).hover()
     refused = names(page)[0]
-    cell(page, refused).get_by_role("button", name=f"Not a match: {refused}").click()
+    cell(page, refused).get_by_role("button", name=f"Less like {refused}").click()
     of = {asset.uri.rpartition("/")[2]: asset.id for asset in truth.store.assets()}
     wanted = (
         Term("animal", "text"),
@@ -229,7 +229,7 @@ def test_more_of_some_and_less_of_another(page: Page, truth: findalike.Library) 
 
 def test_nothing_is_pushed_away_where_nothing_is_looked_for(page: Page) -> None:
     choose(page, "shape-01.png")
-    expect(bar(page).get_by_role("button", name="Not a match")).to_be_disabled()
+    expect(bar(page).get_by_role("button", name="Less like this")).to_be_disabled()
     expect(bar(page).get_by_role("button", name="More of this")).to_be_enabled()
 
 

@@ -242,7 +242,7 @@ def test_more_like_this_and_feedback(page: Page, truth: findalike.Library, known
     shows(page, hits)
     first, second = hits[0].asset, hits[1].asset
     shown = opened(page, first.uri.rpartition("/")[2])
-    shown.get_by_role("button", name="Not a match").click()
+    shown.get_by_role("button", name="Less like this").click()
     expect(dialog(page, second.uri.rpartition("/")[2])).to_be_visible()
     page.keyboard.press("Escape")
     away = (Term("cat", "text"), Term(first.id, "asset", weight=-0.5))

@@ -12,31 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 
 import findalike
 from findalike.attributes import deck
 from findalike.web.config import Config, Limits
-from web import READER, TOKENS, WRITER, Served, encoded, refused, serving
+from painted import COLOURS, painted
+from web import READER, TOKENS, WRITER, Served, refused, serving
 
 pytest_plugins = ["web"]
 
-COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200)}
 ADA, BO = "ada-0000000", "bo-00000000"
-
-
-def painted(folder: Path) -> Path:
-    """Ten flat pictures of each colour, in shades; the first four of each are labelled by a table."""
-    folder.mkdir()
-    lines = ["path,colour,known"]
-    for name, rgb in COLOURS.items():
-        for n in range(10):
-            shade = tuple(min(255, part + 5 * n) for part in rgb)
-            image = Image.new("RGB", (64 + n, 64), shade)
-            (folder / f"{name}-{n}.png").write_bytes(encoded(image))
-            lines.append(f"{name}-{n}.png,{name if n < 4 else ''},{str(n < 5).lower()}")
-    (folder / "table.csv").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 @pytest.fixture(scope="module")

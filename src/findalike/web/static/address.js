@@ -14,10 +14,10 @@ export const EMPTY = Object.freeze({
   look: {}, // way of looking alike: weight; empty as usual
   least: 0,
   open: null, // id of the picture in the detail view
-  view: "", // "index" for the library, "people" for the persons in it
+  view: "", // "index" for the library, "people" for the persons in it, "review" for the attributes
 });
 
-const VIEWS = new Set(["index", "people"]);
+const VIEWS = new Set(["index", "people", "review"]);
 
 const KINDS = { text: "text", id: "id", picture: "picture", url: "url" };
 const TERM = /^(text|id|picture|url)(?:\*(-?\d*\.?\d+))?(?:@([\d.,]+))?(?:\(([^)]*)\))?(?:~(\d{1,4}))?:(.+)$/s;

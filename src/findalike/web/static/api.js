@@ -11,10 +11,11 @@ export const sentence = (text) => {
 
 /** What the server says is wrong, with a sentence to show as its message. */
 export class Problem extends Error {
-  constructor(status, { code = "", title = "", detail = "" } = {}) {
+  constructor(status, { code = "", title = "", detail = "", ...more } = {}) {
     super(sentence(detail || title || `The server answered with status ${status}`));
     this.status = status;
     this.code = code;
+    this.more = more; // what else the problem tells
   }
 }
 

@@ -14,6 +14,7 @@ import { library, loadLibrary, watchLibrary } from "./library.js";
 import { isFilm } from "./moments.js";
 import { queryPicture } from "./query.js";
 import { more, putIn, results, takeOut, watchResults } from "./search.js";
+import { mark, markButtons, markable, noteOpened, watchMarks } from "./marks.js";
 import { LARGE, showOn } from "./stage.js";
 import { NEW_SEARCH, change, hasPositive, leave, ranks, state, watch } from "./state.js";
 import { moreLike } from "./terms.js";
@@ -38,6 +39,7 @@ function follow(changed) {
   if (!state.open) return close();
   const before = current;
   current = state.open;
+  noteOpened(current);
   faceList.hidden = true;
   leaveFaces();
   asking.abort();
@@ -200,8 +202,9 @@ function actions({ id }) {
   const rate = (kind, name, text) => button(name, text, () => { feedback(kind, [id]); leaveFor(id); }, { seen: true });
   return h("div", { class: "actions" },
     button("similar", "More like this", () => moreLike(id), { seen: true, class: "main" }),
-    ranks() && rate("more", "yes", "More of this"),
-    hasPositive() && rate("not", "no", "Not a match"));
+    ranks() && rate("more", "plus", "More of this"),
+    hasPositive() && rate("not", "minus", "Less like this"),
+    ...markButtons(seen.get(id) ?? { id }));
 }
 
 /** After feedback the picture is a term and no longer a hit: the next one is shown, or the grid. */
@@ -255,6 +258,7 @@ function key(event) {
     ArrowLeft: () => step(-1), ArrowRight: () => step(1), c: compare, m: () => moreLike(current),
     "+": () => { const id = current; feedback("more", [id]); leaveFor(id); },
     "-": () => { const id = current; if (hasPositive()) { feedback("not", [id]); leaveFor(id); } },
+    ...(markable(current) && { y: () => mark(current, "match"), n: () => mark(current, "no match") }),
   }[event.key];
   if (!does || event.target.closest("[popover], video")) return; // a film has keys of its own
   event.preventDefault();
@@ -277,6 +281,7 @@ export function startDetail() {
   dialog.append(content);
   watchResults(renumber);
   watch(follow);
+  watchMarks(() => { if (current) renderFacts({ id: current, name: "", ...seen.get(current), ...results.hits[place()] }); });
   watchLibrary(() => { if (current) renderFacts({ id: current, name: "", ...seen.get(current), ...results.hits[place()] }); });
   dialog.addEventListener("keydown", key);
   dialog.addEventListener("cancel", (event) => {

@@ -1,8 +1,9 @@
 // The pictures that were found, in rows of which only those near the window are in the document.
-import { cellOf, dress, mark, reach } from "./cell.js";
+import { cellOf, dress, mark as showPicked, reach } from "./cell.js";
 import { $, h } from "./dom.js";
 import { feedback } from "./feedback.js";
 import { justified, rowAt, upOrDown } from "./layout.js";
+import { mark, watchMarks } from "./marks.js";
 import { more, results, watchResults } from "./search.js";
 import { sharpen } from "./sharpen.js";
 import { pick, watchSelection } from "./selection.js";
@@ -147,6 +148,7 @@ function key(event) {
     m: () => moreLike(cell.hit.id),
     "+": () => feedback("more", [cell.hit.id]),
     "-": () => feedback("not", [cell.hit.id]),
+    ...(cell.marks && { y: () => mark(cell.hit.id, "match"), n: () => mark(cell.hit.id, "no match") }),
   };
   if (inPicture) does[" "] = does.x;
   const run = MOVES[event.key] ? () => go(MOVES[event.key](cell.index)) : does[event.key];
@@ -166,7 +168,8 @@ function press(event) {
   if (picking) pick(cell.index, event.shiftKey);
   else if (act === "open") change({ open: cell.hit.id });
   else if (act === "similar") moreLike(cell.hit.id);
-  else feedback("not", [cell.hit.id]);
+  else if (act === "not") feedback("not", [cell.hit.id]);
+  else mark(cell.hit.id, act);
 }
 
 /** Brings the focus to a picture, as when the detail view of it closes. */
@@ -203,7 +206,8 @@ function update(what) {
 
 export function startGrid() {
   watchResults(update);
-  watchSelection(() => cells.forEach(mark));
+  watchSelection(() => cells.forEach(showPicked));
+  watchMarks(() => cells.forEach((cell) => dress(cell, cell.hit)));
   grid.addEventListener("click", press);
   grid.addEventListener("keydown", key);
   grid.addEventListener("focusin", (event) => {

@@ -9,6 +9,7 @@ import { clock } from "./moments.js";
 import { refresh, results } from "./search.js";
 import { change, leave, ranks, state, watch } from "./state.js";
 import { failed, toast } from "./toast.js";
+import { teachingPart } from "./teaching.js";
 import { uploadPart } from "./upload.js";
 
 const dialog = $("#index");
@@ -35,8 +36,9 @@ async function follow(changed) {
 
 async function learnJobs() {
   const { jobs: told } = await get("/v1/jobs");
-  for (const job of told.toReversed()) jobs.set(job.folder, job);
-  told.filter((job) => RUNS.has(job.state)).forEach(watchJob);
+  const indexing = told.filter(({ kind }) => kind === "index");
+  for (const job of indexing.toReversed()) jobs.set(job.folder, job);
+  indexing.filter((job) => RUNS.has(job.state)).forEach(watchJob);
   renderFolders();
 }
 
@@ -45,12 +47,13 @@ async function learnJobs() {
 function render() {
   content.replaceChildren(
     h("header", { class: "sheet-head" }, h("h2", { id: "index-title" }, "Library"), button("close", "Close", () => leave({ view: "" }), { class: "quiet" })),
-    h("p", { class: "library-facts" }), h("div", { class: "folders" }), h("div", { class: "upload" }, uploadPart()), h("div", { class: "failures" }));
+    h("p", { class: "library-facts" }), h("div", { class: "folders" }), h("div", { class: "upload" }, uploadPart()), h("div", { class: "teaching" }), h("div", { class: "failures" }));
   renderFacts();
   renderFolders();
 }
 
 function renderFacts() {
+  fill($(".teaching", dialog) ?? h("div"), teachingPart());
   $(".library-facts", dialog)?.replaceChildren(h("strong", {}, count(library.pictures, "picture")), " in ", h("code", {}, library.path || library.name),
     ...(library.version ? [h("span", { class: "tip" }, ` findalike ${library.version}`)] : []));
 }
