@@ -51,7 +51,7 @@ DATES = {
     "rocket": "2021:12:24 18:00:00",
 }
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds to wait for what must come."""
 
 expect.set_options(timeout=1000 * PATIENCE)

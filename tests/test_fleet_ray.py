@@ -115,7 +115,7 @@ def test_a_file_that_kills_workers_is_a_failure_and_ray_says_nothing(tmp_path: P
 def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     tmp_path: Path, album: Path
 ) -> None:
-    pictures = many(tmp_path / "pictures", album, 1200)
+    pictures = many(tmp_path / "pictures", album, 3000)
     command = [
         str(Path(sys.executable).with_name("findalike")), "index", str(pictures),
         "--library", str(tmp_path / "library"), "--workers", "2", "--no-optimize",
@@ -126,7 +126,7 @@ def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     )  # fmt: skip
     until = time.monotonic() + 300
     while held(tmp_path / "library") < 100 and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.5)
+        time.sleep(0.1)
     assert process.poll() is None, process.communicate()
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all that belong to it

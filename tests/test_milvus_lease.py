@@ -69,9 +69,12 @@ def test_who_waits_gets_it_when_it_is_free(tables: list[Table]) -> None:
             assert time.monotonic() - began > 0.7
 
 
-def test_a_holder_that_lives_keeps_it_however_long(tables: list[Table]) -> None:
+def test_a_holder_that_lives_keeps_it_however_long(
+    tables: list[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_lease, "EXPIRES", 5.0)  # a busy machine may be silent for two seconds
     first, second = tables
-    with Lease(first).held(5), pytest.raises(LibraryLocked), Lease(second).held(3 * milvus_lease.EXPIRES):
+    with Lease(first).held(5), pytest.raises(LibraryLocked), Lease(second).held(2 * milvus_lease.EXPIRES):
         pass
 
 

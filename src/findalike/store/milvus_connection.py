@@ -239,9 +239,9 @@ def _passes(error: Exception) -> bool:
 
 
 def _works(error: Exception) -> bool:
-    """Whether the server is busy with what was asked: loading a large collection takes long."""
+    """Whether the server is busy with what was asked: loading and sealing a large collection take long."""
     told = _text(error).lower()
-    return "loading" in told and "timeout" in told
+    return "timeout" in told and ("loading" in told or "wait for flush" in told)
 
 
 def _code(error: Exception) -> Any:
