@@ -54,6 +54,7 @@ from findalike.store.base import Problem, SpaceStatus, Store
 from findalike.tagging import Tag, Tagged, Vocabulary, Word
 from findalike.types import Asset, Box, Card, Failure, Hit, Metadata, Moment, Value
 from findalike.words import banks
+from findalike.words.measures import last
 
 Path_ = str | os.PathLike[str]
 Mode = Literal["r", "a"]
@@ -720,7 +721,7 @@ class Library(Learning, Attributes, Cleanup):
             tuple(self.store.failures()),
             tuple(self.store.cards().values()),
             self.store.status(),
-            self.store.columns(),
+            last(self.store.columns()),
             self.store.disk_bytes(),
             {
                 card.space: self._trained(card)

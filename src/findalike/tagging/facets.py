@@ -12,6 +12,7 @@ from findalike.filters import And, Compare, Filter, In, IsNull, Kind, Not, Or, b
 from findalike.store.base import Store
 from findalike.tagging.tables import LABELS
 from findalike.types import Value
+from findalike.words.measures import last
 
 PERIODS = ("year", "month")
 """Names that stand for the library's date where no column has them."""
@@ -25,7 +26,7 @@ _ALL = 1_000_000_000
 def countable(columns: Mapping[str, Kind]) -> list[str]:
     """The names that `facets` knows: the columns, labels, then year and month where there is a date."""
     more = (LABEL, *PERIODS) if _date(columns) else (LABEL,)
-    return [*columns, *(name for name in more if name not in columns)]
+    return [*last(columns), *(name for name in more if name not in columns)]
 
 
 def facets(store: Store, column: str, where: Filter | None, most: int) -> list[tuple[Value, int]]:

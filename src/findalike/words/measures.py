@@ -6,6 +6,7 @@ were there before can be measured without reading a file, and cost little.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 
@@ -55,6 +56,11 @@ GREY_FROM = 0.5
 """From which evidence for `black and white` or `sepia` on a picture has no colour."""
 
 _SQUARE_WITHIN = 1.05
+
+
+def last(columns: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Columns as they are listed for people: first those of their own, then these."""
+    return dict(sorted(columns.items(), key=lambda column: column[0] in MEASURES))
 
 
 def measured(pixels: Pixels, width: int, height: int) -> dict[str, Value]:
