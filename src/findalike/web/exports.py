@@ -17,6 +17,7 @@ from findalike.web.files import original
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, problems, service_of
 from findalike.web.schema import ExportIn
+from findalike.words.measures import MEASURES
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
@@ -58,7 +59,8 @@ def attached(name: str) -> dict[str, str]:
 
 def _csv(told: Sequence[Mapping[str, Any]]) -> str:
     names = ("id", "path", "name", "media", "size", "modified", "width", "height")
-    columns = sorted({name for each in told for name in each["metadata"]} - {*names})
+    found = {name for each in told for name in each["metadata"]} - {*names}
+    columns = sorted(found, key=lambda name: (name in MEASURES, name))
     rows = (
         [*(each[name] for name in names), ", ".join(each["labels"]), ", ".join(each["tags"])]
         + [each["metadata"].get(name) for name in columns]
