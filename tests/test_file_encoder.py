@@ -293,6 +293,23 @@ def test_heads_stand_on_heads(opened: findalike.Library, tmp_path: Path) -> None
         assert library.search(asked.id, encoder=second.space)
 
 
+def test_what_a_library_learns_on_a_head_stays_whole_too(opened: findalike.Library, tmp_path: Path) -> None:
+    small.head(tmp_path / "head.onnx", BASE, DIM)
+    opened.add(encoder=f"file:{tmp_path / 'head'}")
+    lesson = opened.learn_whitening(library_space(opened), dim=3, name="small")
+    small.head(tmp_path / "above.onnx", lesson.cards[0], 2)
+    opened.add(encoder=f"file:{tmp_path / 'above'}")
+    opened.close()
+    for path in tmp_path.glob("*.onnx"):
+        path.unlink()
+    moved = shutil.move(opened.path, tmp_path / "elsewhere")
+    with findalike.open(moved) as library:
+        assert {each.kind for each in library.check()} <= {"missing files"}
+        assert len(library.store.cards()) == 5
+        for space in library.store.cards():
+            assert library.search(drawing(77), encoder=space, k=1)
+
+
 def test_without_a_path_only_what_needs_no_picture_is_added(
     opened: findalike.Library, tmp_path: Path
 ) -> None:
@@ -645,3 +662,19 @@ def test_a_head_travels_with_the_library(cli: Cli, indexed: Path, tmp_path: Path
     assert "file:head" not in doctor.stdout
     assert "missing files: 6" in doctor.stdout
     assert "file:head" in cli("doctor", library=library).stdout
+
+
+def test_a_card_that_was_changed_since_is_refused(opened: findalike.Library, tmp_path: Path) -> None:
+    small.head(tmp_path / "head.onnx", BASE, DIM, calibration=((0.0, 0.0), (1.0, 1.0)))
+    opened.add(encoder=f"file:{tmp_path / 'head'}")
+    copy = next(Path(opened.path).glob("learned/file-head-*.json"))
+    opened.close()
+    values = json.loads(copy.read_text())
+    copy.write_text(json.dumps(values | {"calibration": [], "licence": "CC0-1.0"}))  # which changes no vector
+    with findalike.open(opened.path) as library:
+        assert library.search(drawing(77), encoder=library_space(library))
+    copy.write_text(json.dumps(values | {"text": {"tower": "findalike"}}))
+    with findalike.open(opened.path) as library:
+        with pytest.raises(EncoderError, match=r"\.json says another preprocessing than when file:head-"):
+            library.search(drawing(77), encoder=library_space(library))
+        assert "says another preprocessing" in "\n".join(each.detail for each in library.check())

@@ -30,6 +30,7 @@ from findalike.encode.catalog import Family
 from findalike.encode.file_card import FAMILY as NAME
 from findalike.encode.file_card import HEAD, PIXELS, VECTORS, FileCard
 from findalike.encode.graph import Graph
+from findalike.encode.onnx import exact
 from findalike.errors import EncoderError, LibraryError, UsageError
 from findalike.settings import Settings
 from findalike.types import Card, Picture, Vectors
@@ -176,8 +177,7 @@ def base_of(onnx: Path, written: FileCard) -> Card:
     wanted = written.base or {}
     family, _, place = wanted["reference"].partition(":")
     beside = [onnx.with_name(Path(place).name)] if place else []
-    if family == NAME:
-        beside.append(onnx.with_name(f"{learned.kept_as(wanted['space'].partition('@')[0])}.onnx"))
+    beside += [own] if (own := learned.copy_of(onnx.parent, wanted["space"])) else []
     named = [f"{family}:{path}" for path in beside if path.is_file()] + [wanted["reference"]]
     differing = []
     for each in named:
@@ -212,12 +212,13 @@ def located(card: Card) -> dict[str, Path]:
 def load(card: Card, settings: Settings) -> Head | Network:
     """The encoder of a card. Raises EncoderError when a file is gone or is another than then, UsageError."""
     onnx, written = verified(card)
-    loaded = file_graph.opened(onnx, written.wanted)
-    if written.kind != HEAD:
+    loaded = file_graph.opened(onnx, written.wanted, exact(card, settings))
+    base = base_of(onnx, written) if written.kind == HEAD else None
+    _check_same(card, _card(written, onnx, base, loaded))
+    if base is None:
         return Network(card, loaded)
-    base = catalog.load(base_of(onnx, written), settings)
-    _check_width(loaded, base.card)
-    return Head(card, base, loaded)
+    _check_width(loaded, base)
+    return Head(card, catalog.load(base, settings), loaded)
 
 
 def load_text(card: Card, settings: Settings) -> TextEncoder:
@@ -267,8 +268,19 @@ def check(card: Card) -> None:
     """Look anew into all that makes a card's vectors. Raises EncoderError, UsageError."""
     onnx, written = verified(card)
     loaded = file_card.try_graph(onnx, written)
-    if written.kind == HEAD:
-        _check_width(loaded, base_of(onnx, written))
+    base = base_of(onnx, written) if written.kind == HEAD else None
+    if base:
+        _check_width(loaded, base)
+    _check_same(card, _card(written, onnx, base, loaded))
+
+
+def _check_same(card: Card, now: Card) -> None:
+    """Raises EncoderError for a .json that says another way of making vectors than the card of a library."""
+    if differing := catalog.differing(now, card):
+        raise EncoderError(
+            f"{file_card.pair(reference.parse(now.source).path)[1]} says another {', '.join(differing)} than "
+            f"when {card.space} was made: put back the one that belongs to it"
+        )
 
 
 def is_trained(card: Card) -> bool:

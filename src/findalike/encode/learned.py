@@ -158,6 +158,12 @@ def kept(card: Card) -> tuple[str, ...]:
     return ()
 
 
+def copy_of(folder: Path, space: str) -> Path | None:
+    """The .onnx of the pair that makes the vectors of a space, where a library keeps it in this folder."""
+    path = folder / f"{kept_as(space.rpartition('@')[0])}.onnx"
+    return path if path.is_file() else None
+
+
 def kept_as(name: str) -> str:
     """What a library calls its copy of a pair, without the ending, by the name of the card."""
     return name.replace(":", "-")

@@ -151,6 +151,8 @@ def base_of(card: Card) -> Card:
     family, _, place = reference.partition(":")
     if family in learned.COMMANDS:
         reference = f"{family}:{learned.located(card)[learned.FOLDER].parent / place}"
+    elif own := learned.copy_of(learned.located(card)[learned.FOLDER].parent, mention["space"]):
+        reference = f"{family}:{own}"
     base = catalog.find(reference, mention["precision"])
     if (base.space, base.sha256) != (mention["space"], mention["sha256"]):
         raise EncoderError(
