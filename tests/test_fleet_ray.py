@@ -138,9 +138,12 @@ def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     with findalike.open(tmp_path / "library") as library:
         kept = len(library)
-        assert 100 <= kept < 1200
+        assert 100 <= kept < 3000
+        there = {asset.uri for asset in library.store.assets()}
+        for path in [path for path in pictures.iterdir() if str(path) not in there][50:]:
+            path.unlink()  # which would only take time
         report = library.add(pictures)
-        assert (report.unchanged, report.added) == (kept, 1200 - kept)
+        assert (report.unchanged, report.added) == (kept, 50)
         assert not library.check()
 
 
