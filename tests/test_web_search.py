@@ -480,3 +480,21 @@ def test_texts_are_bounded_together(web: httpx.Client) -> None:
     answer = web.post("/v1/search", json=body)
     assert answer.status_code == 422
     assert "5,000" in answer.json()["detail"]
+
+
+def test_what_hits_share_with_the_picture(
+    web: httpx.Client, oracle: findalike.Library, ids: dict[str, str]
+) -> None:
+    known = ids["shape-03.png"]
+    hits = oracle.search(Term(known, "asset"), k=40, same="orientation")
+    assert hits
+    terms = [{"id": known}]
+    same(asked(web, terms=terms, same="orientation"), hits)
+    same(asked(web, terms=terms, same=["orientation"]), hits)
+    same(web.get("/v1/search", params={"like": known, "same": "orientation"}).json(), hits)
+    elsewhere = asked(web, terms=[{"image": base64_of(drawn(3))}], same="dominant_color")
+    value = oracle.store.get([known])[known].metadata["dominant_color"]
+    assert {hit["metadata"]["dominant_color"] for hit in elsewhere["hits"]} == {value}
+    for wrong in ("nothing", "sharpness", "path"):
+        refused(web.post("/v1/search", json={"terms": terms, "same": wrong}), "query")
+    refused(web.post("/v1/search", json={"terms": [{"text": "red"}], "same": "dominant_color"}), "query")
