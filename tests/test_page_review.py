@@ -130,7 +130,7 @@ def test_two_people_at_once(served: Served, visitor: Visitor) -> None:
     served.library.edit([asset_id], metadata={"colour": "violet", "colour_confidence": None})
     after = pressed(ada, "Enter")
     assert after not in (first, other)
-    expect(review(ada)).to_contain_text("another person says 'violet' now")
+    expect(review(ada)).to_contain_text("Another person says 'violet' now")
     expect(review(ada)).to_contain_text("Your answer was not taken")
     assert stands(served, first) == ("violet", None)
     truth = other.partition("-")[0]
@@ -170,7 +170,7 @@ def test_hits_are_marked_and_taken_back(served: Served, visitor: Visitor) -> Non
     toast(page).get_by_role("button", name="Undo").click()
     until(lambda: said() == {ids["red-1.png"]: "match"}, "the mark to go")
     page.reload()
-    marked = page.get_by_role("button", name="Match: red-1.png", include_hidden=True)
+    marked = page.get_by_role("button", name="Match: red-1.png", exact=True, include_hidden=True)
     expect(marked).to_have_attribute("aria-pressed", "true")
     link(page, "red-3.png").click()
     shown = page.get_by_role("dialog", name="Picture red-3.png")
@@ -198,6 +198,7 @@ def test_who_may_only_read_is_not_asked(taught: Path, visitor: Visitor) -> None:
         expect(shown.get_by_role("button", name="Match", exact=True)).to_have_count(0)
         expect(page.get_by_role("button", name="Review", include_hidden=True)).to_be_hidden()
         assert running.library.feedback.all() == []
+        assert visitor.leave() == []
 
 
 @pytest.mark.parametrize("touch", [False, True])
