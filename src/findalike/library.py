@@ -18,6 +18,7 @@ from findalike import regions as finders
 from findalike import settings as settings_
 from findalike import uri as uris
 from findalike.attributes import same as attributes
+from findalike.attributes.applying import follow
 from findalike.attributes.of_library import Attributes
 from findalike.attributes.review import Review
 from findalike.decode.sampling import Sampling
@@ -230,7 +231,8 @@ class Library(Learning, Attributes, Cleanup):
             parts = list(divide.values())
             done = ingest.ingest(self.store, encoders, found, settings, watch, retry, watchers, parts, run)
             self.people.follow()
-            failures = (*lost, *gone, *done.failures)
+            untold = follow(self.store, bool(done.updated)) if done.added or done.updated else []
+            failures = (*lost, *gone, *untold, *done.failures)
             return replace(done, encoded=done.encoded + derived, failures=failures)
 
     def _add_derived(self, names: Sequence[str], wait: float, watch: Watch) -> Report:

@@ -6,7 +6,7 @@ predict(...)  the same for some pictures, without writing
 forget(...)   take away what was predicted and learned
 """
 
-from findalike.attributes.applying import apply, forget, of_column, predict
+from findalike.attributes.applying import apply, follow, forget, of_column, predict
 from findalike.attributes.card import (
     CONFIDENCE,
     METHODS,
@@ -17,6 +17,7 @@ from findalike.attributes.card import (
     Method,
     Prediction,
     Score,
+    Way,
     confidence_column,
 )
 from findalike.attributes.export import lines
@@ -38,10 +39,12 @@ __all__ = [
     "Prediction",
     "Score",
     "Watch",
+    "Way",
     "apply",
     "check_column",
     "confidence_column",
     "every",
+    "follow",
     "forget",
     "given",
     "learn",

@@ -12,14 +12,17 @@ import numpy as np
 
 from findalike.attributes import probe as probes
 from findalike.attributes import reading, shelf
-from findalike.attributes.card import Applied, Label, Method, Prediction, confidence_column
+from findalike.attributes.card import Applied, Label, Method, Prediction, Way, confidence_column
 from findalike.attributes.labels import check_confidence, given
 from findalike.attributes.learning import Watch, unseen
 from findalike.attributes.shelf import Attribute
-from findalike.errors import UsageError
-from findalike.filters import Filter
+from findalike.errors import FindalikeError, UsageError
+from findalike.filters import And, Filter, IsNull, parse_filter
 from findalike.store.base import Store
-from findalike.types import Asset, Value, Vectors
+from findalike.types import Asset, Failure, Value, Vectors
+
+PLAIN = Way()
+"""Every picture gets a value, by the better method."""
 
 DIGITS = 4
 """Of a confidence."""
@@ -39,19 +42,35 @@ def predict(
     return places, probes.predicted(probe, found.info.values, vectors)
 
 
-def apply(
-    store: Store,
-    found: Attribute,
-    min_confidence: float = 0.0,
-    where: Filter | None = None,
-    method: Method | None = None,
-    watch: Watch = unseen,
-) -> Applied:
+def apply(store: Store, found: Attribute, way: Way = PLAIN, watch: Watch = unseen) -> Applied:
     """Write the likeliest value and its confidence to every picture without a value of a person's own, and
-    take away what was predicted before where it is less sure than `min_confidence` now. In bounded memory;
-    what is so already is not written again. Raises UsageError, LibraryMismatch."""
+    take away what was predicted before where it is less sure than the way asks for. In bounded memory; what
+    is so already is not written again. The way is remembered. Raises UsageError, LibraryMismatch."""
     check_confidence(store, found.info.column)
-    return _Writer(store, found, min_confidence, method).all(where, watch)
+    where = parse_filter(way.where, store.columns()) if way.where else None
+    done = _Writer(store, found, way).all(where, watch)
+    if found.info.applied != way:
+        shelf.save(store.sidecars, replace(found, info=replace(found.info, applied=way)))
+    return done
+
+
+def follow(store: Store, changed: bool) -> list[Failure]:
+    """Tell new pictures, as they were last applied, of the attributes that were: those without a value, or
+    all where known pictures have changed. What cannot be told any more is named."""
+    lost = []
+    for found in shelf.every(store.sidecars):
+        column, way = found.info.column, found.info.applied
+        if way is None:
+            continue
+        try:
+            where = parse_filter(way.where, store.columns()) if way.where else None
+            if not changed and column in store.columns():
+                bare = IsNull(column)
+                where = And((where, bare)) if where else bare
+            _Writer(store, found, way).all(where, unseen)
+        except FindalikeError as error:
+            lost.append(Failure(column, "encode", str(error)))
+    return lost
 
 
 def forget(store: Store, column: str, watch: Watch = unseen) -> int:
@@ -84,15 +103,15 @@ def of_column(store: Store, column: str) -> Attribute:
 class _Writer:
     """Predicts and writes one attribute."""
 
-    def __init__(self, store: Store, found: Attribute, min_confidence: float, method: Method | None) -> None:
-        if not 0 <= min_confidence <= 1:
-            raise UsageError(f"the least confidence is {min_confidence:g}, but it must be from 0 to 1")
-        if method is not None and method not in found.probes:
+    def __init__(self, store: Store, found: Attribute, way: Way) -> None:
+        if not 0 <= way.min_confidence <= 1:
+            raise UsageError(f"the least confidence is {way.min_confidence:g}, but it must be from 0 to 1")
+        if way.method is not None and way.method not in found.probes:
             raise UsageError(
-                f"{found.info.column!r} has no method {method!r}; it has {', '.join(found.probes)}"
+                f"{found.info.column!r} has no method {way.method!r}; it has {', '.join(found.probes)}"
             )
-        self._store, self._found, self._least = store, found, min_confidence
-        self._method = method or found.info.method
+        self._store, self._found, self._least = store, found, way.min_confidence
+        self._method = way.method or found.info.method
         self._column, self._confidence = found.info.column, confidence_column(found.info.column)
         self._seconds = {"reading": 0.0, "computing": 0.0, "writing": 0.0}
         self._counts: Counter[Label] = Counter()

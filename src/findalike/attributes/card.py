@@ -51,9 +51,18 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How an attribute was last applied: so it is to new pictures too. `where` is the filter's text."""
+
+    min_confidence: float = 0.0
+    where: str = ""
+    method: Method | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttributeInfo:
     """An attribute that was learned. `counts` are the labelled pictures of each of the `values`, in the same
-    order; `method` is the one that `apply` uses, and `scores` has them all."""
+    order; `method` is the one that `apply` uses, and `scores` has them all. `applied` is None before that."""
 
     column: str
     values: tuple[Label, ...]
@@ -66,6 +75,7 @@ class AttributeInfo:
     shrinkage: float = 0.0
     prompts: tuple[str, ...] = ()
     fold_case: bool = False
+    applied: Way | None = None
 
     @property
     def score(self) -> Score:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -59,9 +59,11 @@ def learn(store: Store, ask: Ask, reader: Reader | None = None, watch: Watch = u
     `reader` reads the words of values: where the library has none, that method is left out. Raises UsageError
     for a column that cannot be learned, LibraryError.
     """
+    before = shelf.load(store.sidecars, ask.column)
     found, taken, notes = fitted(store, ask, reader, watch)
-    shelf.save(store.sidecars, found)
-    return Learned(found.info, tuple(notes), taken)
+    info = replace(found.info, applied=before.info.applied if before else None)
+    shelf.save(store.sidecars, replace(found, info=info))
+    return Learned(info, tuple(notes), taken)
 
 
 def fitted(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from findalike.attributes import applying, shelf
 from findalike.attributes.applying import apply
-from findalike.attributes.card import Applied, AttributeInfo, Learned, Method
+from findalike.attributes.card import Applied, AttributeInfo, Learned, Method, Way
 from findalike.attributes.learning import FOLDS, Ask, Watch, learn, unseen
 from findalike.attributes.wording import Reader, worded
 from findalike.encode import catalog
@@ -80,16 +80,17 @@ class Attributes(ABC):
         watch: Watch = unseen,
     ) -> list[Applied]:
         """Write value and confidence of these attributes, or of all that were learned, to every picture
-        without a value of a person's own. Raises UsageError, LibraryMismatch, LibraryLocked."""
+        without a value of a person's own; pictures that are added later get theirs so too. Raises UsageError,
+        LibraryMismatch, LibraryLocked."""
         names = [columns] if isinstance(columns, str) else columns
         with self._writing(wait):
             known = [info.column for info in self.attributes()]
             every = known if names is None else list(dict.fromkeys(names))
             if not every:
                 raise UsageError("nothing was learned yet: findalike attributes learn --column COLUMN")
-            passes = parse_filter(where, self.store.columns()) if where else None
             found = [applying.of_column(self.store, name) for name in every]
-            return [apply(self.store, each, min_confidence, passes, method, watch) for each in found]
+            way = Way(min_confidence, where or "", method)
+            return [apply(self.store, each, way, watch) for each in found]
 
     def attributes(self) -> list[AttributeInfo]:
         """What was learned, by the names of the columns. Raises LibraryError for a file that is damaged."""

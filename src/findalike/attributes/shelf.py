@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from findalike.attributes.card import AttributeInfo, Method, Score
+from findalike.attributes.card import AttributeInfo, Method, Score, Way
 from findalike.attributes.probe import Linear
 from findalike.errors import LibraryError
 from findalike.sidecars import Sidecars
@@ -134,6 +134,7 @@ def _probe(method: str, values: Mapping[str, Any], arrays: Arrays) -> Linear:
 def _info(values: dict[str, Any]) -> AttributeInfo:
     values["scores"] = tuple(_score(each) for each in values["scores"])
     values["learned"] = datetime.fromisoformat(values["learned"])
+    values["applied"] = Way(**values["applied"]) if values.get("applied") else None
     return AttributeInfo(**_tuples(values))
 
 
