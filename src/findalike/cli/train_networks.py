@@ -19,7 +19,9 @@ from findalike.train import data as datas
 from findalike.train.splits import Split
 
 REQUIREMENT = "findalike[train]"
-RECIPES = ("deep-ranking", "siamese")
+RECIPES = {"deep-ranking": "deep ranking", "siamese": "contrastive, by all pairs"}
+"""Named networks, each with the loss that is its own."""
+
 FINE_TUNED, CLASSIFIER = "fine-tuned", "classifier"
 
 
@@ -53,11 +55,13 @@ _OPTIONS = (
     click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="NUMBER",
                  help="Of a whole network: how fast it learns; else 0.0001, and 0.001 from nothing."),
     click.option("--varied/--plain", default=True, show_default=True,
-                 help="Of a whole network: show pictures cut, turned over, lit otherwise; or as they are."),
+                 help="Of a whole network: show pictures cut, turned over and relit, or as they are."),
 )  # fmt: skip
 
 recipe_option = click.option(
-    "--recipe", type=click.Choice(RECIPES), help="A named network with its own loss, in place of a head."
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    help="A named network with its own loss, in place of a head.",
 )
 
 
@@ -86,7 +90,7 @@ def asked(given: dict[str, Any], kind: str = FINE_TUNED) -> Asked | None:
 
 def own_loss(of: Asked, loss: str, miner: str | None) -> str:
     """The loss of a network: a recipe has its own. Raises click.UsageError for another beside it."""
-    own: str = plugins.on_use("findalike.train.whole", REQUIREMENT).LOSSES.get(of.kind, loss)
+    own = RECIPES.get(of.kind, "cross entropy" if of.kind == CLASSIFIER else loss)
     given = click.get_current_context().get_parameter_source("loss") == ParameterSource.COMMANDLINE
     if own != loss and (given or miner):
         raise click.UsageError(f"the recipe {of.kind} has its own loss: leave out --loss and --miner")

@@ -75,10 +75,14 @@ class Pictures:
 
 
 def read(
-    uris: Sequence[str], side: int, settings: Settings, watch: Watch = lambda done, total: None
+    uris: Sequence[str],
+    side: int,
+    settings: Settings,
+    watch: Watch = lambda done, total: None,
+    most_bytes: int = MOST_BYTES,
 ) -> tuple[Pictures, Places, list[Failure]]:
     """The pictures of files, which of them could be read (places among `uris`, ascending), and why the others
-    could not: a bad file is left out, and never ends a run."""
+    could not: a bad file is left out, and never ends a run. No more than `most_bytes` stay in memory."""
     kept: dict[int, Pixels] = {}
     readable: list[int] = []
     failures: list[Failure] = []
@@ -91,7 +95,7 @@ def read(
                 if isinstance(found, Failure):
                     failures.append(found)
                     continue
-                if (taken := taken + found.nbytes) <= MOST_BYTES:
+                if (taken := taken + found.nbytes) <= most_bytes:
                     kept[len(readable)] = found
                 readable.append(place)
             watch(start + len(some), len(uris))

@@ -32,9 +32,6 @@ from findalike.types import Origin, Picture, Vector, Vectors
 
 FINE_TUNED, CLASSIFIER, DEEP_RANKING = "fine-tuned", "classifier", "deep-ranking"
 SIAMESE, AUTOENCODER = FROM_NOTHING = ("siamese", "autoencoder")
-LOSSES = {CLASSIFIER: "cross entropy", DEEP_RANKING: "deep ranking", SIAMESE: "contrastive, by all pairs"}
-"""Those of kinds that have their own."""
-
 SIDE = 64
 """Of what a network that begins from nothing sees."""
 
