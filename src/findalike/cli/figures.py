@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -62,8 +64,17 @@ def _tabbed(table: Table) -> str:
 
 
 def write_json(record: dict[str, Any], to: str | None) -> None:
-    written = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
+    written = json.dumps(_finite(record), ensure_ascii=False, indent=1) + "\n"
     if to == "-":
         click.echo(written, nl=False)
     elif to:
         output.write(to, written.encode("utf-8", "replace"))
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what is not a number, which JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -53,7 +53,7 @@ Examples:
 @click.option("--text-encoder", metavar="NAME",
               help="Which words: clip:FOLDER; else those of --encoder, or findalike's own.")  # fmt: skip
 @out_option
-@click.option("--loss", type=click.Choice(devise.LOSSES), default=devise.CONTRASTIVE, show_default=True,
+@click.option("--loss", type=click.Choice(devise.LOSSES), default=devise.RIDGE, show_default=True,
               help="contrastive brings pictures nearer to their own texts than to others; ridge is solved at "
               "once.")  # fmt: skip
 @click.option("--measure", type=click.Choice(MEASURES), default=MEASURES[0], show_default=True,

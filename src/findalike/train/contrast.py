@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from findalike.errors import UsageError
 from findalike.train import loop
 from findalike.train.linear import Line, line
 from findalike.train.loop import Fit, Schedule, Watch
@@ -136,8 +137,10 @@ def _held_out(
 
 
 def _go_on(fits: Sequence[Fit]) -> None:
-    if any(not fit.values or fit.ended == loop.INTERRUPTED for fit in fits):
+    if any(fit.ended == loop.INTERRUPTED for fit in fits):
         raise KeyboardInterrupt
+    if not all(fit.values for fit in fits):
+        raise UsageError("what training starts from gives numbers that are not finite: give --loss ridge")
 
 
 def _ending(fits: Sequence[Fit]) -> str:

@@ -43,7 +43,7 @@ class Side:
 class Plan:
     """All that is decided before anything is learned. `measure` is what decides, one of `words.MEASURES`."""
 
-    loss: str = CONTRASTIVE
+    loss: str = RIDGE
     measure: str = words.MEASURES[0]
     epochs: int = EPOCHS
     test: float = TEST
@@ -97,7 +97,7 @@ def learn(
     every = words.lesson(captioned, vectors, texts.read)
     learned, held = split(len(every), plan.test, plan.seed)
     some, asked = every.part(learned), every.part(held)
-    start, found, told = _learned(some, texts, plan, watch)
+    start, found, told = taught(some, texts, plan, watch)
     before, after = (words.measured(each.of(asked.vectors), asked) for each in (start, found))
     chance = words.chance(found.of(asked.vectors), asked)
     outcome = Outcome(
@@ -146,8 +146,8 @@ def _measures(first: str) -> list[str]:
     return list(dict.fromkeys([first, "recall@1", "recall@10", "mrr"]))
 
 
-def _learned(some: Lesson, texts: Side, plan: Plan, watch: Any) -> tuple[Line, Line, dict[str, Any]]:
-    """The start, the line, and what `Outcome` says of how it was learned."""
+def taught(some: Lesson, texts: Side, plan: Plan, watch: Any = None) -> tuple[Line, Line, dict[str, Any]]:
+    """Where learning starts, the line that comes of it, and what `Outcome` says of how."""
     if plan.loss == RIDGE:
         choice = words.choose(some, texts.known, plan.measure, plan.seed)
         ridges = words.fitted(some, texts.known)

@@ -5,8 +5,10 @@ The measures are those of `findalike eval`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +112,15 @@ def compare(before: Measured, after: Measured, metric: str = MAP, seed: int = 0)
     interval = bootstrap.means(differences[:, None], seed=seed)[0]
     p = bootstrap.sign_flip(differences, seed=seed)
     return Comparison(metric, len(ours), float(ours.mean()), float(theirs.mean()), interval, p)
+
+
+def record(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Comparisons as a card holds them: where nothing is known of an interval, its ends are None."""
+    found = [asdict(each) for each in comparisons]
+    for each in found:
+        ends = each["difference"]
+        each["difference"] = {name: value if math.isfinite(value) else None for name, value in ends.items()}
+    return found
 
 
 def _pairs(rows: Places, some: Places, count: int) -> NDArray[np.bool_]:

@@ -178,7 +178,7 @@ def trained(outcome: Outcome, examples: Examples, plan: Plan, of: str, **further
         "classes": list(learned.classes) if examples.kind == data.CLASSES else len(learned.classes),
         "seed": plan.schedule.seed, "epochs": len(outcome.fit.losses), "best_epoch": outcome.fit.best_epoch,
         "ended": outcome.fit.ended, "split": {"how": outcome.split.how, **outcome.split.counts()},
-        "measure": [asdict(each) for each in outcome.comparisons],
+        "measure": measure.record(outcome.comparisons),
         "before": outcome.comparisons[0].before, "after": outcome.comparisons[0].after,
         "findalike": __version__, **further,
     }  # fmt: skip

@@ -8,7 +8,7 @@ directions in which pictures that belong together differ are made to count less 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,7 @@ def trained(outcome: Outcome, examples: Examples, of: str) -> dict[str, Any]:
         "pictures": file_card.pictures(asset.sha256 for asset in some.pictures.assets),
         "classes": list(some.classes) if examples.kind == CLASSES else len(some.classes),
         "seed": outcome.split.seed, "split": {"how": outcome.split.how, **outcome.split.counts()},
-        "measure": [asdict(each) for each in outcome.comparisons],
+        "measure": measure.record(outcome.comparisons),
         "before": outcome.comparisons[0].before, "after": outcome.comparisons[0].after,
         "findalike": __version__,
     }  # fmt: skip
