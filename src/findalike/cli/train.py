@@ -8,6 +8,7 @@ from findalike.cli.main import Commands
 
 TRAININGS = {
     "metric": ("train_metric", "Bring together what belongs together: a head on stored vectors."),
+    "classifier": ("train_classifier", "Tell classes apart: a head on stored vectors, and its accuracy."),
     "words": ("train_words", "Bring pictures to what is said of them, so that words find them."),
     "whiten": ("train_whiten", "Learn which directions of vectors tell pictures apart: solved at once."),
     "autoencoder": (

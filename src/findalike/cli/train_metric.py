@@ -105,7 +105,7 @@ def metric(
         found, pictures = readable(whole, found) if whole else (found, None)
         split = splits.make(found.examples, how, seed)
         if whole:
-            learns = learner(whole, found, pictures, split, plan, sizes["dim"])
+            learns = learner(whole, found, pictures, split, plan, sizes["dim"] or found.card.dim)
         else:
             learns = _head(found, split, plan, dim)
         outcome = run(learns.task, found, target, resume, learns.of)

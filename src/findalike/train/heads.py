@@ -31,17 +31,21 @@ _SAME = 1e-6
 
 
 class Head(nn.Module):
-    """Shape (n, base dim) to (n, dim), of unit length. A vector of zeros stays one."""
+    """Shape (n, base dim) to (n, dim), of unit length. A vector of zeros stays one. With `hidden`, a layer of
+    so many numbers adds what no straight line can; it begins by adding nothing."""
 
-    def __init__(self, mean: torch.Tensor, axes: torch.Tensor) -> None:
+    def __init__(self, mean: torch.Tensor, axes: torch.Tensor, hidden: int = 0) -> None:
         super().__init__()
+        self.bend = _bend(axes.shape[0], hidden, axes.shape[1]) if hidden else None
         self.register_buffer("mean", mean.clone())
         self.register_buffer("begun", axes.clone(), persistent=False)
         self.axes = nn.Parameter(axes.clone())
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         there = (vectors.abs().sum(dim=1, keepdim=True) > 0).to(vectors.dtype)
-        return nn.functional.normalize((vectors - self.mean) @ self.axes * there, dim=1)
+        centred = vectors - self.mean
+        found = centred @ self.axes + (self.bend(centred) if self.bend is not None else 0)
+        return nn.functional.normalize(found * there, dim=1)
 
     def strayed(self) -> torch.Tensor:
         """How far it is from its beginning: the share of the length of its axes."""
@@ -49,14 +53,24 @@ class Head(nn.Module):
         return squares
 
 
-def begun(examples: Examples, vectors: Vectors, dim: int | None = None, across: str | None = None) -> Head:
+def _bend(width: int, hidden: int, dim: int) -> nn.Module:
+    last = nn.Linear(hidden, dim, bias=False)
+    nn.init.zeros_(last.weight)
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), last)
+
+
+def begun(
+    examples: Examples, vectors: Vectors, dim: int | None = None, across: str | None = None, hidden: int = 0
+) -> Head:
     """A head for vectors like these, one for each example, of `dim` numbers or as many as they have. Raises
     ValueError for vectors that do not differ."""
     mean = vectors.mean(axis=0)
     if not np.abs(vectors - mean).max(initial=0) > _SAME:
         raise ValueError("all vectors are the same")
     axes = beginning.axes(examples, vectors, dim, across)
-    return Head(torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(np.ascontiguousarray(axes)))
+    return Head(
+        torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(np.ascontiguousarray(axes)), hidden
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,22 +91,21 @@ class Stored:
 
 def task(
     examples: Examples, vectors: Vectors, split: Split, plan: Plan, dim: int | None = None,
-    hold: float = HOLD,
+    hold: float = HOLD, hidden: int = 0,
 ) -> Retrieval:  # fmt: skip
     """A head to be trained; `vectors` has a row for each example. Raises UsageError for what cannot be
     learned from."""
     torch.manual_seed(plan.schedule.seed)
     try:
         some = split.places(TRAIN)
-        head = begun(data.subset(examples, some), vectors[some], dim, plan.across)
+        head = begun(data.subset(examples, some), vectors[some], dim, plan.across, hidden)
     except ValueError as error:
         raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell "
                          "apart: name another --encoder, or give other pictures") from error  # fmt: skip
     objective = metric.objective(examples, split, plan, head.axes.shape[1])
-    return Retrieval(
-        head, objective, Stored(vectors), examples, split, plan,
-        [{"params": [head.axes], "lr": RATE}], loop.device(plan.device), lambda: hold * head.strayed(),
-    )  # fmt: skip
+    rates = [{"params": list(head.parameters()), "lr": RATE}]
+    return Retrieval(head, objective, Stored(vectors), examples, split, plan, rates, loop.device(plan.device),
+                     lambda: hold * head.strayed())  # fmt: skip
 
 
 def exported(head: Head, base: Card, card: FileCard) -> tuple[FileCard, bytes]:

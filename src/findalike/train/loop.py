@@ -7,6 +7,7 @@ so that a run that was ended goes on from there to the very same end.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ from findalike.train import checkpoint as checkpoints
 from findalike.train.checkpoint import Checkpoint
 
 FINISHED, PATIENCE, NOT_A_NUMBER, INTERRUPTED = "finished", "no better", "not a number", "interrupted"
+EVERY = 5.0
+"""Seconds between two writings of where a run stands: an epoch of a head takes less than writing it does."""
+
 LARGEST_GRADIENT = 5.0
 """Of the length of all gradients together: longer ones are shortened to it."""
 
@@ -118,19 +122,21 @@ def fit(
     resume: bool = False,
     purpose: str = "",
     watch: Watch = lambda _: None,
+    every: float = EVERY,
 ) -> Fit:
     """Train, and leave the best weights in the task's model.
 
-    `checkpoint` is the file that is written after each epoch; with `resume` the run goes on from what is
-    there, which must be of the same `purpose`, a text that says all that decides the result. A loss that is
-    not a number and Ctrl-C end the run with the best so far; `Fit.ended` says so. Raises UsageError for a
-    checkpoint that is missing or of another run, LibraryError where it cannot be written.
+    `checkpoint` is the file that is written after the first epoch, and after each that ends `every` seconds
+    after the last time; with `resume` the run goes on from what is there, which must be of the same `purpose`,
+    a text that says all that decides the result. A loss that is not a number and Ctrl-C end the run with the
+    best so far; `Fit.ended` says so. Raises UsageError for a checkpoint that is missing or of another run,
+    LibraryError where it cannot be written.
     """
     _seed(schedule.seed, 0)
     run = _begun(task, schedule)
     if resume:
         _restore(task.model, run, checkpoints.read(_there(checkpoint), purpose))
-    ended = FINISHED
+    ended, due = FINISHED, 0.0
     try:
         if not run.values:
             _note(task, run)
@@ -142,7 +148,8 @@ def fit(
             run.losses.append(loss)
             _note(task, run)
             watch(_tick(run, schedule))
-            if checkpoint:
+            if checkpoint and time.monotonic() >= due:
+                due = time.monotonic() + every
                 checkpoints.write(checkpoint, _state(task.model, run, purpose))
     except ValueError as error:
         if "not finite" not in str(error) and "not a number" not in str(error):
