@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from findalike import uri as uris
 from findalike.errors import UsageError
 from findalike.evaluate.tables import Table
+from findalike.ownership import without_predictions
 from findalike.present.caption import plain
 from findalike.store.columns import parent
-from findalike.types import Asset
+from findalike.types import Asset, Value
 
 SAME = {"1", "same", "true", "yes", "y"}
 DIFFERENT = {"0", "different", "false", "no", "n"}
@@ -97,9 +98,11 @@ def of_folders(found: Pictures) -> Labels:
 
 
 def of_library(found: Pictures) -> Known:
-    """The metadata columns of the library."""
-    names = sorted({name for asset in found.assets for name in asset.metadata})
-    return Known({name: tuple(_label(asset, name) for asset in found.assets) for name in names})
+    """The metadata columns of the library, without what was predicted: nothing can be judged by, or learned
+    of, a guess."""
+    stated = [without_predictions(asset.metadata) for asset in found.assets]
+    names = sorted({name for each in stated for name in each})
+    return Known({name: tuple(_label(each.get(name)) for each in stated) for name in names})
 
 
 def of_table(found: Pictures, table: Table) -> Known:
@@ -162,8 +165,7 @@ def relevant(found: Pictures, table: Table) -> Relevant:
     return Relevant(grades, tuple(dict.fromkeys(unknown)))
 
 
-def _label(asset: Asset, name: str) -> str | None:
-    value = asset.metadata.get(name)
+def _label(value: Value) -> str | None:
     return None if value is None or value == "" else str(plain(value))
 
 

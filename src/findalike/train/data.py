@@ -229,7 +229,10 @@ def _of_relations(
     found: Pictures, alike: Places, apart: Places, of: str, notes: list[str],
     triplets: Places = _NO_TRIPLETS,
 ) -> Examples:  # fmt: skip
-    """Examples of pairs. One that is said to be alike and apart says nothing."""
+    """Examples of pairs, of pictures of the same bytes the first. One that is said to be alike and apart says
+    nothing, nor does a picture beside itself."""
+    first = np.unique(found.content, return_index=True)[1][found.content] if len(found) else np.zeros(0, int)
+    alike, apart, triplets = (_distinct(first[rows]) for rows in (alike, apart, triplets))
     both = {*map(tuple, np.sort(alike, axis=1))} & {*map(tuple, np.sort(apart, axis=1))}
     alike, apart = (_without(rows, both) for rows in (alike, apart))
     if not len(alike):
@@ -243,6 +246,12 @@ def _of_relations(
                         {FOLDER: of_folders(found)}, TRIPLETS if len(triplets) else PAIRS, alike, apart,
                         triplets, tuple(notes))  # fmt: skip
     return subset(examples, named)
+
+
+def _distinct(rows: Places) -> Places:
+    """The rows that name no picture twice."""
+    ordered = np.sort(rows, axis=1)
+    return rows[(ordered[:, 1:] != ordered[:, :-1]).all(axis=1)]
 
 
 def _without(rows: Places, both: Iterable[tuple[int, ...]]) -> Places:

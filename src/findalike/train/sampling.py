@@ -31,11 +31,16 @@ def _turns(examples: Examples, across: str | None) -> list[list[Places]]:
     """The pictures of each class of two or more, by their value of a column; other classes follow, since they
     too are what others are not."""
     values = np.array([value or "" for value in examples.column(across)] if across else [""] * len(examples))
-    codes = examples.codes
     return [
-        [np.flatnonzero((codes == code) & (values == value)) for value in np.unique(values[codes == code])]
-        for code in np.unique(codes)
+        [own[places] for places in _grouped(np.unique(values[own], return_inverse=True)[1])]
+        for own in _grouped(examples.codes)
     ]
+
+
+def _grouped(codes: Places) -> list[Places]:
+    """The places of each number, ascending, by the number: in one pass, since classes may be many."""
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 
 
 def _drawn(turns: list[Places], random: np.random.Generator, k: int) -> Places:

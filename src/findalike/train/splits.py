@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -65,8 +65,9 @@ def make(examples: Examples, how: str = BY_CLASS, seed: int = 0) -> Split:
 
 def by_class(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
     """Whole classes for each part. Raises UsageError where there are too few."""
-    classes = sorted(set(labels))
-    repeated = [label for label in classes if labels.count(label) > 1]
+    sizes = Counter(labels)
+    classes = sorted(sizes)
+    repeated = [label for label in classes if sizes[label] > 1]
     if len(repeated) < LEAST_CLASSES:
         raise UsageError(
             f"{len(repeated)} classes have two pictures or more, and a split by class needs {LEAST_CLASSES}, "

@@ -1,0 +1,63 @@
+"""What training learns from: copies, predictions, and the pictures of a class in turn."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from findalike.errors import UsageError
+from findalike.evaluate import truth
+from findalike.evaluate.truth import Known, Pairs, Pictures
+from findalike.train import data, sampling
+from findalike.types import Asset, Value
+
+
+def pictures(*contents: str, **metadata: tuple[Value, ...]) -> Pictures:
+    """Pictures of these contents, each with its values of columns."""
+    return truth.pictures(
+        Asset(f"/p/{place}.png", 1, datetime(2020, 1, 1, tzinfo=UTC), id=str(place), sha256=content,
+              metadata={name: values[place] for name, values in metadata.items()})
+        for place, content in enumerate(contents)
+    )  # fmt: skip
+
+
+def test_what_was_predicted_is_no_label() -> None:
+    found = pictures("a", "b", "c", color=("red", "blue", "red"), color_confidence=(None, 0.9, None),
+                     width=(1, 2, 3))  # fmt: skip
+    assert truth.of_library(found).columns["color"] == ("red", None, "red")
+    assert truth.of_library(found).columns["width"] == ("1", "2", "3")
+    all_guessed = pictures("a", "b", color=("red", "blue"), color_confidence=(0.2, 0.9))
+    assert not truth.of_library(all_guessed).columns
+
+
+def test_copies_in_pairs_are_one_picture() -> None:
+    """0 and 1 are copies: what is said of one is said of the other, so they are never on both sides."""
+    found = pictures("a", "a", "b", "c", "d")
+    first, second, same = np.array([0, 1, 3, 0]), np.array([2, 3, 4, 1]), np.array([True, True, False, True])
+    examples = data.of_pairs(found, Pairs(first, second, same), "pairs.csv")
+    named = [asset.id for asset in examples.pictures.assets]
+    assert named == ["0", "2", "3", "4"]
+    pairs = {tuple(named[place] for place in row) for row in examples.alike}
+    assert pairs == {("0", "2"), ("0", "3")}
+    assert len(set(examples.labels)) == 2
+    with pytest.raises(UsageError, match="no two pictures are said to be the same"):
+        data.of_pairs(found, Pairs(np.array([0]), np.array([1]), np.array([True])), "pairs.csv")
+
+
+@pytest.mark.parametrize("across", [None, "side"])
+def test_batches_take_the_values_of_a_class_in_turn(across: str | None) -> None:
+    random = np.random.default_rng(3)
+    labels = tuple(random.choice(list("abcd"), 40))
+    sides = tuple(random.choice(["l", "r"], 40))
+    found = Pictures(tuple(pictures(*(f"{n:02}" for n in range(40))).assets))
+    examples = data.of_column(found, Known({"label": labels, "side": sides}), "label")
+    for batch in sampling.batches(examples, random, p=3, k=4, across=across):
+        own = [labels[place] for place in batch]
+        assert len(set(batch)) == len(batch) == 12
+        assert len(set(own)) == 3
+        if across:
+            for label in set(own):
+                seen = [sides[place] for place in batch if labels[place] == label]
+                assert seen.count("l") == seen.count("r") == 2
