@@ -19,10 +19,9 @@ from findalike.attributes.shelf import Attribute
 from findalike.attributes.standing import Standing, standing
 from findalike.errors import UsageError
 from findalike.filters import Filter, IsNull, Not, folded
-from findalike.ingest.measures import FROM_FILES, note_edits
+from findalike.ingest.measures import note_edits
 from findalike.store.base import Store
 from findalike.types import Asset, Value
-from findalike.words.measures import MEASURES
 
 CHOICES = 9
 """Values that a picture is shown with: as many as there are digits to choose them by."""
@@ -150,8 +149,7 @@ class Review:
                 raise Outdated(_changed(now), self._with_choices(now))
             said = Answer(asset_id, self._meant(value), now.value, now.confidence, session)
             self._put(now.asset, said.value, None)
-            if self.column in (*FROM_FILES, *MEASURES):
-                note_edits(self._store.sidecars, [asset_id], [self.column])
+            note_edits(self._store.sidecars, [asset_id], [self.column])
             self._answers.add(said)
         with self._lock:
             self._leases.unskip(session, asset_id)
