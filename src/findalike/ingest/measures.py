@@ -60,7 +60,7 @@ class Measures:
     def write(self, sidecars: Sidecars) -> None:
         edited = {name: sorted(ids) for name, ids in self.edited.items() if ids}
         told = {"columns": self.columns, "edited": edited, "complete": self.complete}
-        sidecars.write(SIDECAR, json.dumps(told, indent=1) + "\n")
+        sidecars.write(SIDECAR, json.dumps(told) + "\n")
 
     @property
     def own(self) -> tuple[str, ...]:
