@@ -10,7 +10,7 @@ import pytest
 from findalike.errors import UsageError
 from findalike.evaluate import truth
 from findalike.evaluate.truth import Known, Pairs, Pictures
-from findalike.train import data, sampling
+from findalike.train import captions, data, sampling
 from findalike.types import Asset, Value
 
 
@@ -30,6 +30,16 @@ def test_what_was_predicted_is_no_label() -> None:
     assert truth.of_library(found).columns["width"] == ("1", "2", "3")
     all_guessed = pictures("a", "b", color=("red", "blue"), color_confidence=(0.2, 0.9))
     assert not truth.of_library(all_guessed).columns
+
+
+def test_what_was_predicted_is_no_caption() -> None:
+    names = tuple("abcdefghijkl")
+    found = pictures(*names, kind=tuple(f"kind {name}" for name in names),
+                     color=("red", "blue", *("green",) * 10),
+                     color_confidence=(None, 0.9, *(None,) * 10))  # fmt: skip
+    said = captions.of_columns(found, ["kind", "color"])
+    assert said.texts[0] == ("kind a", "red")
+    assert said.texts[1] == ("kind b",)
 
 
 def test_copies_in_pairs_are_one_picture() -> None:

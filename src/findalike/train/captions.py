@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from findalike.errors import UsageError
 from findalike.evaluate.tables import Table
 from findalike.evaluate.truth import Pictures
+from findalike.ownership import without_predictions
 from findalike.types import Asset
 
 LEAST = 10
@@ -196,11 +197,13 @@ def _named(name: str, columns: Sequence[str], of: str) -> str:
 
 
 def _said(asset: Asset, names: Sequence[str]) -> Iterator[str]:
+    """What these columns say of a picture; nothing that was predicted."""
+    stated = without_predictions(asset.metadata)
     for name in names:
         if name in _TAGS and name not in asset.metadata:
             yield from map(words, asset.tags)
-        elif asset.metadata.get(name) is not None:
-            yield words(str(asset.metadata[name]))
+        elif stated.get(name) is not None:
+            yield words(str(stated[name]))
 
 
 def _listed(names: Sequence[str]) -> str:
