@@ -41,7 +41,6 @@ from findalike.train import (  # noqa: E402
 )
 from findalike.train.augment import Augmentation  # noqa: E402
 from findalike.train.autoencoder import planes_of, spoiled  # noqa: E402
-from findalike.train.classes import SCALE, ClassLoss  # noqa: E402
 from findalike.train.data import Examples  # noqa: E402
 from findalike.train.deep_ranking import GAP, LEAD, WITHIN, DeepRanking, RankingLoss  # noqa: E402
 from findalike.train.embedder import Embedder  # noqa: E402
@@ -366,21 +365,6 @@ def test_batches_without_a_triplet_or_a_pair_cost_nothing_and_break_nothing() ->
     assert torch.isfinite(vectors.grad).all()
 
 
-def test_the_loss_of_classes_is_the_cross_entropy() -> None:
-    random = np.random.default_rng(7)
-    codes, vectors = np.array([2, 0, 1, 1]), unit(random.normal(size=(3, 5)).astype(np.float32))
-    objective = ClassLoss(codes, 5)
-    places = np.array([3, 0, 1])
-    scores = (
-        SCALE * vectors @ objective.classes.weight.detach().numpy().T
-        + objective.classes.bias.detach().numpy()
-    )
-    wanted = np.mean(
-        [np.log(np.exp(row).sum()) - row[code] for row, code in zip(scores, codes[places], strict=True)]
-    )
-    assert objective(torch.from_numpy(vectors), places).item() == pytest.approx(wanted, rel=1e-5)
-
-
 # Networks that are trained
 
 
@@ -585,7 +569,7 @@ def test_an_autoencoder_from_the_command_line(library: Path, tmp_path: Path, cli
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("metric", "--side", "64"), "add --unfreeze or --recipe"),
+        (("metric", "--side", "64"), "give --unfreeze or --recipe"),
         (("metric", "--recipe", "siamese", "--loss", "arcface"), "has its own loss"),
         (("autoencoder", "--side", "40"), "multiple of 16"),
     ],

@@ -9,6 +9,15 @@ import click
 from findalike import plugins
 from findalike.cli.train_data import data_options, gathered, source
 from findalike.cli.train_metric import REQUIREMENT, checked_out, finish, run, told
+from findalike.cli.train_networks import (
+    CLASSIFIER,
+    Learner,
+    asked,
+    learner,
+    network_options,
+    readable,
+    suited,
+)
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.train import splits
@@ -41,12 +50,13 @@ Examples:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--resume", is_flag=True, help="Go on from where a run for the same --out was ended.")
+@network_options
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def classifier(
     out: str, how: str, hidden: int, dim: int | None, epochs: int, patience: int, seed: int, device: str,
     resume: bool, json_file: str | None, **data: Any,
 ) -> int:  # fmt: skip
-    """Train a head that tells classes apart.
+    """Train a head that tells classes apart; with --unfreeze the network under it too.
 
     DATA is as for findalike train metric. Pictures of each class are set aside first; the accuracy on them is
     shown beside that of taking the class of the nearest picture. The result is an encoder whose vectors keep
@@ -56,15 +66,26 @@ def classifier(
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
     classify = plugins.on_use("findalike.train.classify", REQUIREMENT)
     heads = plugins.on_use("findalike.train.heads", REQUIREMENT)
-    schedule = plugins.on_use("findalike.train.loop", REQUIREMENT).Schedule(epochs, patience, seed)
+    loops = plugins.on_use("findalike.train.loop", REQUIREMENT)
+    sizes: dict[str, Any] = {"epochs": epochs, "patience": patience, "dim": dim}
+    if whole := asked(data, CLASSIFIER):
+        if hidden:
+            raise click.UsageError("--hidden is of a head alone: leave out --unfreeze")
+        sizes = suited(CLASSIFIER, sizes)
+    schedule = loops.Schedule(sizes["epochs"], sizes["patience"], seed)
     plan = training.Plan(classify.LOSS, schedule=schedule, device=device)
     with gathered(source(data)) as found:
+        found, pictures = readable(whole, found) if whole else (found, None)
         split = splits.make(found.examples, how, seed)
-        task = classify.task(found.examples, found.vectors, split, plan, dim, hidden)
-        of = f"classifier {hidden} {dim} {found.card.space} {found.card.sha256}"
-        outcome = run(task, found, target, resume, of, classify.train)
-        how_told = training.trained(outcome, found.examples, task.plan, found.of, what="classifier")
+        if whole:
+            learns = learner(whole, found, pictures, split, plan, sizes["dim"])
+        else:
+            task = classify.task(found.examples, found.vectors, split, plan, dim, hidden)
+            of = f"classifier {hidden} {dim} {found.card.space} {found.card.sha256}"
+            learns = Learner(task, of, lambda card: heads.exported(task.network, found.card, card))
+        outcome = run(learns.task, found, target, resume, learns.of, classify.train)
+        how_told = training.trained(outcome, found.examples, learns.task.plan, found.of, what="classifier")
         wide = dim or found.card.dim
         card = FileCard(file_card.HEAD, target.stem, wide, trained=how_told, source=told(found))
-        card, graph = heads.exported(task.network, found.card, card)
+        card, graph = learns.exported(card)
     return finish(outcome, card, graph, target, bool(found.failures), json_file)

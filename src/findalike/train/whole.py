@@ -6,7 +6,7 @@ What is learned from, when to stop and what is measured is the same as for heads
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from findalike.encode.file_card import PIXELS
 from findalike.look import COLOUR
 from findalike.train import data, embedder, export, loop, metric, networks
 from findalike.train.augment import Augmentation
-from findalike.train.classes import ClassLoss
+from findalike.train.classify import LOSS, Classification
 from findalike.train.data import Examples, Places
 from findalike.train.deep_ranking import DeepRanking, RankingLoss
 from findalike.train.embedder import Embedder
@@ -118,10 +118,20 @@ class Whole(Retrieval):
     """The task of a whole network, of which a few pictures at a time fill enough memory."""
 
     def embedded(self, places: Places) -> Vectors:
-        parts = np.array_split(places, max(1, -(-len(places) // AT_ONCE)))
-        return np.concatenate(
-            [metric.embedded(self.network, self.fetch, each, self.device) for each in parts]
-        )
+        return _embedded(self, places)
+
+
+@dataclass(slots=True)
+class WholeClassifier(Classification):
+    """The same, measured by how many pictures are taken for what they are."""
+
+    def embedded(self, places: Places) -> Vectors:
+        return _embedded(self, places)
+
+
+def _embedded(task: Retrieval, places: Places) -> Vectors:
+    parts = np.array_split(places, max(1, -(-len(places) // AT_ONCE)))
+    return np.concatenate([metric.embedded(task.network, task.fetch, each, task.device) for each in parts])
 
 
 def side_of(kind: str, options: Options) -> int:
@@ -131,15 +141,16 @@ def side_of(kind: str, options: Options) -> int:
     return int(networks.card_of(options.network).preprocessing["side"])
 
 
-def task(kind: str, material: Material) -> tuple[Whole, Graph]:
+def task(kind: str, material: Material) -> tuple[Whole | WholeClassifier, Graph]:
     """A network of a kind, begun, as a task to train, and what gives its ONNX. Raises UsageError for options
     that do not fit, EncoderError."""
     plan = material.plan
     torch.manual_seed(plan.schedule.seed)
     device = loop.device(plan.device)
     found = _KINDS[kind](material, device)
-    made = Whole(found.network, found.objective, found.looks, material.examples, material.split, plan,
-                 found.rates, device)  # fmt: skip
+    of = WholeClassifier if kind == CLASSIFIER else Whole
+    made = of(found.network, found.objective, found.looks, material.examples, material.split, plan,
+              found.rates, device)  # fmt: skip
     return made, found.graph
 
 
@@ -153,7 +164,8 @@ def _fine_tuned(material: Material, device: torch.device) -> Ready:
 def _classifier(material: Material, device: torch.device) -> Ready:
     network = Embedder(*_backbone(material.options), material.options.dim, material.seed)
     looks, _ = _begun(network, material, device)
-    objective = ClassLoss(material.codes, material.options.dim)
+    plan = replace(material.plan, loss=LOSS, miner=None)
+    objective = metric.objective(material.examples, material.split, plan, material.options.dim)
     return _ready(network, objective, looks, material, _built(network))
 
 
