@@ -216,6 +216,10 @@ def pixels(data: Path, seeds: int) -> Report:
         report["colours"][name] = right
         print(f"  {name:24} {right[0]:.2f}   {right[1]:.3f}")
     print(f"  ({len(cars)} cars; {len(captioned):,} pictures whose captions name a colour)")
+    for color in sorted(set[str]().union(*(those for _, those in cars))):
+        right = [measures.dominant_color(p) == color for p, those in cars if color in those]
+        report["colours"][color] = float(np.mean(right))
+        print(f"  {color} cars: {np.mean(right):.2f} of {len(right)}")
     report["sharpness"] = sharpness([data / "cars" / row["path"] for row in table(data / "cars")])
     return report
 
