@@ -27,7 +27,7 @@ pytest_plugins = ["web"]
 
 FIELDS = {
     "id", "folder", "path", "state", "phase", "done", "total", "failed", "created", "started", "ended",
-    "error", "report", "failures", "film",
+    "error", "report", "failures", "film", "kind", "column", "lesson",
 }  # fmt: skip
 
 
