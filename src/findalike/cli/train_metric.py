@@ -148,7 +148,7 @@ def run(task: Any, found: Gathered, target: Path, resume: bool, of: str, train: 
     say(f"{number(counts['train'], 'picture')} to learn from, {counts['validation']:,} to choose by, "
         f"{counts['test']:,} to measure on, split by {task.split.how}.")  # fmt: skip
     purpose = training.purpose(found.examples, task.split, task.plan, of)
-    with epochs() as watch:
+    with epochs(shown=lambda: getattr(task.fetch, "shown", 0)) as watch:
         return (train or training.train)(
             task, found.vectors, checkpoint.beside(target), resume, purpose, watch
         )

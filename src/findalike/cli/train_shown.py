@@ -21,13 +21,21 @@ WIDTH = 40
 
 
 @contextmanager
-def epochs(what: str = "mAP") -> Iterator[Callable[[Any], None]]:
-    """Shows each `loop.Tick` as it comes: on a terminal in one line, with the measure drawn."""
+def epochs(what: str = "mAP", shown: Callable[[], int] = lambda: 0) -> Iterator[Callable[[Any], None]]:
+    """Shows each `loop.Tick` as it comes: on a terminal in one line, with the measure drawn. `shown` says how
+    many pictures a network was shown until now, since its epochs may take minutes."""
     if not sys.stderr.isatty():
         yield lambda tick: None
         return
-    with Live(console=console(True), refresh_per_second=8, transient=True) as live:
-        yield lambda tick: live.update(Text(line(tick, what), no_wrap=True, overflow="ellipsis"))
+    ticks: list[Any] = []
+
+    def now() -> Text:
+        parts = [line(tick, what) for tick in ticks[-1:]] or ["the first epoch"]
+        parts += [f"{count:,} pictures shown" for count in [shown()] if count]
+        return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
+
+    with Live(console=console(True), refresh_per_second=8, transient=True, get_renderable=now):
+        yield ticks.append
 
 
 def line(tick: Any, what: str = "mAP") -> str:

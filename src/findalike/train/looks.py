@@ -45,14 +45,16 @@ def pooled(backbone: Backbone, seen: Tensor | Seen) -> Tensor:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Looks:
-    """A `metric.Fetch`: pixels as uint8 (n, side, side, 3), varied while learning."""
+    """A `metric.Fetch`: pixels as uint8 (n, side, side, 3), varied while learning. `shown` counts them."""
 
     pictures: Pictures
     augmentation: Augmentation | None
+    shown: int = 0
 
     def __call__(self, places: Places, random: np.random.Generator | None) -> Tensor:
+        self.shown += len(places)
         if self.augmentation is None or random is None:
             return torch.from_numpy(self.pictures.plain(places))
         seeds = random.integers(2**63, size=len(places))
@@ -62,7 +64,7 @@ class Looks:
 @dataclass(slots=True)
 class Remembered:
     """A `metric.Fetch` for a backbone some of whose parts do not learn. `needs_pixels` where they are seen by
-    other parts too; else those of `Seen` are empty."""
+    other parts too; else those of `Seen` are empty. `shown` counts the pictures that were asked for."""
 
     pictures: Pictures
     augmentation: Augmentation | None
@@ -70,6 +72,7 @@ class Remembered:
     device: torch.device
     seed: int
     needs_pixels: bool = False
+    shown: int = 0
     _kept: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     _bytes: int = 0
 
@@ -83,6 +86,8 @@ class Remembered:
         missing = list(dict.fromkeys(key for key in keys if key not in found))
         for start in range(0, len(missing), AT_ONCE):
             found |= self._computed(missing[start : start + AT_ONCE])
+            self.shown += len(missing[start : start + AT_ONCE])
+        self.shown += len(keys) - len(missing)
         pixels = self._pixels(keys) if self.needs_pixels else torch.empty(len(keys), 0)
         return Seen(pixels, torch.stack([found[key] for key in keys]))
 
