@@ -293,6 +293,25 @@ def test_heads_stand_on_heads(opened: findalike.Library, tmp_path: Path) -> None
         assert library.search(asked.id, encoder=second.space)
 
 
+def test_an_attribute_is_learned_on_a_head_only_where_it_is_named(
+    opened: findalike.Library, tmp_path: Path
+) -> None:
+    small.head(tmp_path / "head.onnx", BASE, DIM)
+    opened.add(encoder=f"file:{tmp_path / 'head'}")
+    for place, asset in enumerate(opened.store.assets()):
+        opened.edit([asset.id], metadata={"kind": "even" if place % 2 else "odd"})
+    learned_on = [
+        {
+            space
+            for score in opened.learn_attribute("kind", folds=2, encoder=name).info.scores
+            for space in score.spaces
+        }
+        for name in (None, library_space(opened))
+    ]
+    assert library_space(opened) not in learned_on[0]
+    assert library_space(opened) in learned_on[1]
+
+
 def test_what_a_library_learns_on_a_head_stays_whole_too(opened: findalike.Library, tmp_path: Path) -> None:
     small.head(tmp_path / "head.onnx", BASE, DIM)
     opened.add(encoder=f"file:{tmp_path / 'head'}")

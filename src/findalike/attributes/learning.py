@@ -19,6 +19,7 @@ from findalike.attributes.scoring import cooled, score
 from findalike.attributes.shelf import Attribute
 from findalike.attributes.told import Dealt, measured, told_by
 from findalike.attributes.wording import UNSAID, Reader, Wording
+from findalike.encode.file import is_trained
 from findalike.errors import UsageError
 from findalike.filters import Filter
 from findalike.store.base import Store
@@ -102,9 +103,14 @@ def _better(scores: Sequence[Score]) -> Method:
 
 
 def _cards(store: Store, spaces: Sequence[str]) -> list[Card]:
-    """The cards to choose from. Raises UsageError for a library without any."""
+    """The cards to choose from. Raises UsageError for a library without any.
+
+    An encoder that was trained may know the very labels that it would be measured by, so unless it is the
+    library's first it serves only where it is named.
+    """
     every = store.cards()
-    found = features.usable([every[space] for space in spaces] if spaces else every.values())
+    own = [card for place, card in enumerate(every.values()) if not place or not is_trained(card)]
+    found = features.usable([every[space] for space in spaces] if spaces else own)
     if not found:
         which = f"{', '.join(spaces)} has" if spaces else "the library is empty, or has"
         raise UsageError(

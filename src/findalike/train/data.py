@@ -251,7 +251,8 @@ def _of_relations(
 def _distinct(rows: Places) -> Places:
     """The rows that name no picture twice."""
     ordered = np.sort(rows, axis=1)
-    return rows[(ordered[:, 1:] != ordered[:, :-1]).all(axis=1)]
+    kept: Places = rows[(ordered[:, 1:] != ordered[:, :-1]).all(axis=1)]
+    return kept
 
 
 def _without(rows: Places, both: Iterable[tuple[int, ...]]) -> Places:
