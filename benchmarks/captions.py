@@ -3,10 +3,10 @@
     python benchmarks/captions.py DATA [--json FILE]
 
 DATA holds `captions`, `corel` and `clothing`, each with a `labels.csv`. Splits are settled by three seeds
-before anything is learned. For words, the 300 pictures of `captions` are dealt to five parts by each seed: each
-part in turn asks by its captions, and a head is learned from the other four, its strength or epochs chosen by
-cross-validation among these alone. For whitening, by each seed, a part of the classes or of the pictures is
-measured on.
+before anything is learned. For words, each seed deals the 300 pictures of `captions` to five parts: each part
+in turn asks by its captions, and a head is learned from the other four, its strength or epochs chosen by
+cross-validation among these alone. For whitening, each seed sets a part of the classes or of the pictures
+aside, which is measured on.
 """
 
 from __future__ import annotations

@@ -56,8 +56,9 @@ Examples:
 @click.option("--loss", type=click.Choice(devise.LOSSES), default=devise.RIDGE, show_default=True,
               help="contrastive brings pictures nearer to their own texts than to others; ridge is solved at "
               "once.")  # fmt: skip
-@click.option("--measure", type=click.Choice(MEASURES), default=MEASURES[0], show_default=True,
-              help="What decides how much is learned.")  # fmt: skip
+@click.option("--measure", type=click.Choice(MEASURES),
+              help="What decides how much is learned: else recall@10, or map where texts are said of several "
+              "pictures, as labels are.")  # fmt: skip
 @click.option("--epochs", "most", type=click.IntRange(1), default=devise.EPOCHS, show_default=True,
               help="At most so many.")  # fmt: skip
 @click.option("--test", type=click.FloatRange(0, 0.9, min_open=True), default=devise.TEST, show_default=True,
@@ -67,8 +68,8 @@ Examples:
 @json_option
 def words(
     data: str | None, library: str | None, where: str | None, encoder: str | None, captions_file: str | None,
-    labels: str | None, columns: tuple[str, ...], text_encoder: str | None, out: str, loss: str, measure: str,
-    most: int, test: float, seed: int, device: str, json_file: str | None,
+    labels: str | None, columns: tuple[str, ...], text_encoder: str | None, out: str, loss: str,
+    measure: str | None, most: int, test: float, seed: int, device: str, json_file: str | None,
 ) -> int:  # fmt: skip
     """Train a head that brings pictures to what is said of them, so that words find them.
 
@@ -82,16 +83,16 @@ def words(
     _check(data, library, captions_file, labels, columns)
     target = checked_out(out)
     asked = Source(data, library, where, encoder)
-    plan = Plan(loss, measure, most, test, seed, device)
     with opened(asked) as (there, failures):
         base = base_card(there, asked)
         texts = devise.side(base, there.settings, text_encoder)
         found = pictures(there, base, asked)
         said = _known(_captioned(found, asked, captions_file, labels, columns), texts)
         tell(said.notes, failures)
+        plan = Plan(loss, measure or devise.decides(said), most, test, seed, device)
         vectors = stored.space(there, base, said.pictures).vectors
         say(f"{number(len(said), 'picture')} with {number(len(said.sentences), 'text')}.")
-        with epochs(measure) as watch:
+        with epochs(plan.measure) as watch:
             line, chance, learned, outcome = devise.learn(said, vectors, texts, plan, watch)
         of = data or there.path
         how = devise.trained(outcome, said, learned, plan, of)
