@@ -14,7 +14,7 @@ from findalike.attributes.learning import FOLDS, Ask, Watch, learn, unseen
 from findalike.attributes.wording import Reader, worded
 from findalike.encode import catalog
 from findalike.encode.base import TextEncoder
-from findalike.errors import UsageError
+from findalike.errors import FindalikeError, UsageError
 from findalike.query import parse_filter
 from findalike.store.base import Store
 from findalike.types import Card
@@ -62,12 +62,18 @@ class Attributes(ABC):
             passes = parse_filter(where, self.store.columns()) if where else None
             spaces = tuple(dict.fromkeys(card.space for card in cards))
             ask = Ask(column, folds, spaces, passes, fold_case, seed, said, adopt)
-            return learn(self.store, ask, self._reader(cards), watch)
+            return learn(self.store, ask, self._reader(cards, said.asked), watch)
 
-    def _reader(self, cards: Sequence[Card]) -> Reader | None:
-        """What reads words: the first of these cards that does, else the first of the library."""
-        card = next((card for card in cards if catalog.reads_words(card)), None) or self._reads_words()
-        encoder = self._text_encoder(card) if card else None
+    def _reader(self, cards: Sequence[Card], asked: bool) -> Reader | None:
+        """What reads words: the first of these cards that does, else the first of the library. Where words
+        are not asked for, one that cannot be loaded is none."""
+        try:
+            card = next((card for card in cards if catalog.reads_words(card)), None) or self._reads_words()
+            encoder = self._text_encoder(card) if card else None
+        except FindalikeError:
+            if asked:
+                raise
+            return None
         return Reader(card, encoder) if card and encoder else None
 
     def apply_attributes(
