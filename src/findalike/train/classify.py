@@ -23,6 +23,9 @@ from findalike.train.metric import Outcome, Plan, Retrieval
 from findalike.train.splits import BY_CLASS, TEST, TRAIN, VALIDATION, Split
 from findalike.types import Vectors
 
+_BLOCK = 4_000_000
+"""Similarities that are held at a time."""
+
 ACCURACY = "accuracy"
 LOSS = "softmax"
 
@@ -87,7 +90,9 @@ def train(
 def nearest(of: Classification, vectors: Vectors, places: Places) -> NDArray[np.bool_]:
     """Which pictures have the class of the nearest of those to learn from."""
     learned = of.split.places(TRAIN)
-    found = learned[(unit(vectors[places]) @ unit(vectors[learned]).T).argmax(axis=1)]
+    known = unit(vectors[learned]).T
+    parts = np.array_split(places, max(1, len(places) * len(learned) // _BLOCK))
+    found = np.concatenate([learned[(unit(vectors[part]) @ known).argmax(axis=1)] for part in parts])
     return np.array(
         [of.examples.labels[a] == of.examples.labels[b] for a, b in zip(places, found, strict=True)]
     )

@@ -21,8 +21,9 @@ from findalike.train.metric import Plan, Retrieval
 from findalike.train.splits import TRAIN, Split
 from findalike.types import Card, Vectors
 
-RATE = 2e-4
-"""Each number of a vector adds many weights, which all move by about so much a batch."""
+RATE = 0.25
+"""Over the numbers of a vector of the base: so many weights add up in each number of a new one, and all move
+by about the rate with a batch."""
 
 HOLD = 0.1
 """How strongly a head is held to its beginning: times how far its axes strayed from there."""
@@ -103,7 +104,7 @@ def task(
         raise UsageError("all pictures to learn from have the same vector, so there is nothing to tell "
                          "apart: name another --encoder, or give other pictures") from error  # fmt: skip
     objective = metric.objective(examples, split, plan, head.axes.shape[1])
-    rates = [{"params": list(head.parameters()), "lr": RATE}]
+    rates = [{"params": list(head.parameters()), "lr": RATE / vectors.shape[1]}]
     return Retrieval(head, objective, Stored(vectors), examples, split, plan, rates, loop.device(plan.device),
                      lambda: hold * head.strayed())  # fmt: skip
 

@@ -170,11 +170,13 @@ def purpose(examples: Examples, split: Split, plan: Plan, of: str) -> str:
 
 
 def trained(outcome: Outcome, examples: Examples, plan: Plan, of: str, **further: Any) -> dict[str, Any]:
-    """What a card says of the training. `of` names the data."""
+    """What a card says of the training. `of` names the data. Pictures that it was chosen by are known to it
+    as those are that it learned from."""
     learned = data.subset(examples, outcome.split.places(splits.TRAIN))
+    known = np.concatenate([outcome.split.places(part) for part in (TRAIN, VALIDATION)])
     return {
         "what": "metric", "loss": plan.loss, "data": of, "by": examples.of,
-        "pictures": file_card.pictures(asset.sha256 for asset in learned.pictures.assets),
+        "pictures": file_card.pictures(examples.pictures.assets[place].sha256 for place in known),
         "classes": list(learned.classes) if examples.kind == data.CLASSES else len(learned.classes),
         "seed": plan.schedule.seed, "epochs": len(outcome.fit.losses), "best_epoch": outcome.fit.best_epoch,
         "ended": outcome.fit.ended, "split": {"how": outcome.split.how, **outcome.split.counts()},

@@ -81,14 +81,17 @@ def by_class(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES)
 
 
 def stratified(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
-    """The pictures of each class dealt to the parts in proportion; of two or three, to learning first."""
+    """The pictures of each class dealt to the parts in proportion: two to each at least, so that they find
+    one another, where there are as many."""
     random = np.random.default_rng(seed)
     by_label: dict[str, list[int]] = defaultdict(list)
     for place, label in enumerate(labels):
         by_label[label].append(place)
     parts = [TRAIN] * len(labels)
+    enough = 2 * sum(share > 0 for share in shares)
     for label in sorted(by_label):
-        for place, part in _dealt(random.permutation(by_label[label]).tolist(), shares, 0).items():
+        least = 2 if len(by_label[label]) >= enough else 0
+        for place, part in _dealt(random.permutation(by_label[label]).tolist(), shares, least).items():
             parts[place] = part
     return parts
 
