@@ -40,8 +40,8 @@ Examples:
 @click.option(
     "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
 )
-@click.option("--epochs", type=click.IntRange(1), default=80, show_default=True, help="At most so many.")
-@click.option("--patience", type=click.IntRange(1), default=20, show_default=True,
+@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, help="At most so many.")
+@click.option("--patience", type=click.IntRange(1), default=12, show_default=True,
               help="Epochs without a better measure after which it ends.")  # fmt: skip
 @click.option(
     "--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Numbers of a code."

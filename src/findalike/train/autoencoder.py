@@ -14,7 +14,7 @@ from torch.nn import functional
 MASKED, NOISE = 0.25, 0.1
 """The share of pixels that are blackened, and the standard deviation of what is added to the others, of 1."""
 
-_WIDTHS = (32, 64, 128, 256)
+_WIDTHS, _LAST = (32, 64, 128, 256), 16
 
 
 class Autoencoder(nn.Module):
@@ -33,8 +33,8 @@ class Autoencoder(nn.Module):
         )
         self.widened = nn.Sequential(nn.Linear(dim, flat), nn.ReLU())
         self.decoder = nn.Sequential(
-            *(_doubled(into, out) for into, out in pairwise((*_WIDTHS[::-1], _WIDTHS[0]))),
-            nn.Conv2d(_WIDTHS[0], 3, 3, padding=1),
+            *(_doubled(into, out) for into, out in pairwise((*_WIDTHS[::-1], _LAST))),
+            nn.Conv2d(_LAST, 3, 3, padding=1),
         )
 
     def forward(self, pixels: Tensor) -> Tensor:

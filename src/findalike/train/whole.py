@@ -59,8 +59,8 @@ SUITED = {
     FINE_TUNED: Suited(12, 5, 8, 4),
     CLASSIFIER: Suited(12, 5, 8, 4),
     DEEP_RANKING: Suited(12, 5, 6, 5),
-    SIAMESE: Suited(80, 20, 8, 8),
-    AUTOENCODER: Suited(80, 20, 8, 4),
+    SIAMESE: Suited(40, 12, 8, 8),
+    AUTOENCODER: Suited(40, 12, 8, 4),
 }
 
 
