@@ -54,7 +54,7 @@ function head() {
       names.map((name) => h("option", { value: name, selected: name === review.column }, name))),
     h("span", { class: "space" }),
     now && h("progress", { max: Math.max(1, now.total), value: now.stated, "aria-label": "Pictures with a person's value" }),
-    now && h("span", { class: "tip" }, `${now.stated.toLocaleString("en")} of ${now.total.toLocaleString("en")}`, now.expected !== null && ` · ${percent(now.expected)} right`),
+    now && h("span", { class: "tip" }, `${now.stated.toLocaleString("en")} of ${now.total.toLocaleString("en")}`, now.expected !== null && ` · about ${percent(now.expected)} right`),
     button("undo", "Undo (U)", () => run(undo), { class: "quiet", dataset: { key: "undo" }, disabled: !review.column }),
     button("close", "Close", () => leave({ view: "" }), { class: "quiet", dataset: { key: "close" } }));
   if (held) $(`[data-key=${held}]`, parts.head)?.focus();
