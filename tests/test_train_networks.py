@@ -571,6 +571,7 @@ def test_an_autoencoder_from_the_command_line(library: Path, tmp_path: Path, cli
     [
         (("metric", "--side", "64"), "give --unfreeze or --recipe"),
         (("metric", "--recipe", "siamese", "--loss", "arcface"), "has its own loss"),
+        (("metric", "--recipe", "deep-ranking", "--across", "kind"), "has its own loss"),
         (("autoencoder", "--side", "40"), "multiple of 16"),
     ],
 )

@@ -98,7 +98,7 @@ def metric(
     loops = plugins.on_use("findalike.train.loop", REQUIREMENT)
     sizes = {"epochs": epochs, "patience": patience, "p": p, "k": k, "dim": dim}
     if whole := asked(data):
-        loss, sizes = own_loss(whole, loss, miner), suited(whole.kind, sizes)
+        loss, sizes = own_loss(whole, loss, miner, across), suited(whole.kind, sizes)
     schedule = loops.Schedule(sizes["epochs"], sizes["patience"], seed)
     plan = training.Plan(loss, miner, across, asks, schedule, sizes["p"], sizes["k"], device)
     with gathered(source(data)) as found:

@@ -88,13 +88,17 @@ def asked(given: dict[str, Any], kind: str = FINE_TUNED) -> Asked | None:
     return None
 
 
-def own_loss(of: Asked, loss: str, miner: str | None) -> str:
+def own_loss(of: Asked, loss: str, miner: str | None, across: str | None) -> str:
     """The loss of a network: a recipe has its own. Raises click.UsageError for another beside it."""
-    own = RECIPES.get(of.kind, "cross entropy" if of.kind == CLASSIFIER else loss)
+    if of.kind not in RECIPES:
+        return loss
     given = click.get_current_context().get_parameter_source("loss") == ParameterSource.COMMANDLINE
-    if own != loss and (given or miner):
-        raise click.UsageError(f"the recipe {of.kind} has its own loss: leave out --loss and --miner")
-    return own
+    if given or miner or across:
+        raise click.UsageError(
+            f"the recipe {of.kind} has its own loss, which compares all pictures: leave out --loss, --miner "
+            "and --across"
+        )
+    return RECIPES[of.kind]
 
 
 def suited(kind: str, values: dict[str, Any]) -> dict[str, Any]:
