@@ -13,11 +13,11 @@ import numpy as np
 from findalike.attributes import probe as probes
 from findalike.attributes import reading, shelf
 from findalike.attributes.card import Applied, Label, Method, Prediction, Way, confidence_column
-from findalike.attributes.labels import check_confidence, given
+from findalike.attributes.labels import check_confidence
 from findalike.attributes.learning import Watch, unseen
 from findalike.attributes.shelf import Attribute
 from findalike.errors import FindalikeError, UsageError
-from findalike.filters import And, Filter, IsNull, parse_filter
+from findalike.filters import And, Filter, IsNull, Not, Or, parse_filter
 from findalike.store.base import Store
 from findalike.types import Asset, Failure, Value, Vectors
 
@@ -78,8 +78,9 @@ def forget(store: Store, column: str, watch: Watch = unseen) -> int:
     pictures had one. Raises UsageError where nothing was learned."""
     of_column(store, column)
     name = confidence_column(column)
-    ids = [asset.id for asset in store.assets() if asset.metadata.get(name) is not None]
-    for done, several in _chunks(ids):
+    told = Not(IsNull(name)) if name in store.columns() else None
+    ids = [asset_id for _, asset_id in store.listing(told)] if told else []
+    for done, several in _chunks(ids, reading.WRITTEN_AT_ONCE):
         watch("writing", done, len(ids))
         assets = store.get(several).values()
         store.update([_with(asset, {column: None, name: None}) for asset in assets])
@@ -119,31 +120,44 @@ class _Writer:
 
     def all(self, where: Filter | None, watch: Watch) -> Applied:
         reading.check_spaces(self._store, self._found.probe(self._method).spaces, self._column)
-        ids, own = [], 0
-        for asset in self._store.assets(where):
-            if given(asset, self._column) is None:
-                ids.append(asset.id)
-            else:
-                own += 1
-        ids.sort()
-        for done, several in _chunks(ids):
+        with self._timed("reading"):
+            ids = [asset_id for _, asset_id in self._store.listing(self._open(where))]
+            own = self._store.count(where) - len(ids)
+        changed: list[Asset] = []
+        for done, several in _chunks(ids, reading.AT_ONCE):
             watch("applying", done, len(ids))
-            self._some(several)
+            changed += self._told(several)
+            if len(changed) >= reading.WRITTEN_AT_ONCE:
+                self._write(changed)
+                changed = []
+        self._write(changed)
         watch("applying", len(ids), len(ids))
         return Applied(
             self._column, self._method, self._counts.total(), self._written, own, self._unsure, self._unseen,
             dict(self._counts.most_common()), self._seconds,
         )  # fmt: skip
 
-    def _some(self, ids: Sequence[str]) -> None:
-        probe = self._found.probe(self._method)
+    def _open(self, where: Filter | None) -> Filter | None:
+        """What passes, without what has a person's value: one without a confidence."""
+        columns = self._store.columns()
+        if self._column not in columns:
+            return where
+        untold: Filter = IsNull(self._column)
+        if self._confidence in columns:
+            untold = Or((untold, Not(IsNull(self._confidence))))
+        return And((where, untold)) if where else untold
+
+    def _told(self, ids: Sequence[str]) -> list[Asset]:
+        """Those of some pictures whose value or confidence changes."""
         with self._timed("reading"):
-            places, vectors = reading.read(self._store, probe.spaces, ids)
+            places, vectors = reading.read(self._store, self._found.probe(self._method).spaces, ids)
             assets = self._store.get(ids)
         with self._timed("computing"):
-            told = probes.predicted(probe, self._found.info.values, vectors)
+            told = probes.predicted(self._found.probe(self._method), self._found.info.values, vectors)
             values = self._values(ids, places, told)
-        changed = [_with(asset, values[i]) for i, asset in assets.items() if _differs(asset, values[i])]
+            return [_with(each, values[i]) for i, each in assets.items() if _differs(each, values[i])]
+
+    def _write(self, changed: Sequence[Asset]) -> None:
         with self._timed("writing"):
             if changed:
                 self._store.update(changed)
@@ -173,8 +187,8 @@ class _Writer:
             self._seconds[part] += time.perf_counter() - started
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    return ((start, ids[start : start + reading.AT_ONCE]) for start in range(0, len(ids), reading.AT_ONCE))
+def _chunks(ids: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
+    return ((start, ids[start : start + size]) for start in range(0, len(ids), size))
 
 
 def _with(asset: Asset, values: Mapping[str, Value]) -> Asset:

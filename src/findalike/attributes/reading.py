@@ -12,7 +12,10 @@ from findalike.store.base import Store, card_of
 from findalike.types import EvidenceTable, Vectors
 
 AT_ONCE = 4_000
-"""Pictures that are read, predicted and written at once: 20 MB of vectors."""
+"""Pictures that are read and predicted at once: 20 MB of vectors."""
+
+WRITTEN_AT_ONCE = 20_000
+"""Pictures that are written at once, 30 MB: each commit goes through the ids of the whole library."""
 
 
 def read(
