@@ -239,12 +239,8 @@ def test_a_spoilt_note_of_whose_columns_are_whose_is_named(library: Library, pic
 
 
 def test_words_do_not_find_what_was_measured() -> None:
-    asset = Asset(
-        "/p/harbour.jpg",
-        1,
-        datetime(2026, 1, 1, tzinfo=UTC),
-        metadata={"orientation": "landscape", "note": "blue"},
-    )
+    metadata = {"orientation": "landscape", "dominant_color": "blue"}
+    asset = Asset("/p/harbour.jpg", 1, datetime(2026, 1, 1, tzinfo=UTC), metadata=metadata)
     assert not {"landscape", "blue"} & set(full_text.document(asset).split())
     own = replace(asset, metadata={"orientation": "facing north"})
     assert {"north", "harbour"} <= set(full_text.document(own).split())
