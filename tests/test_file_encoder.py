@@ -21,7 +21,7 @@ from PIL import Image
 import findalike
 import small_models as small
 from conftest import Cli
-from findalike import pixels, settings
+from findalike import pixels, regions, settings
 from findalike.encode import catalog, file, file_card, learned
 from findalike.encode.base import encode, unit
 from findalike.encode.file_card import FileCard
@@ -583,6 +583,18 @@ def test_no_pickle_is_opened(tmp_path: Path, name: str, how: str) -> None:
     said = refused(path)
     assert "pickle" in said or name == "head"
     assert "export" in said or name == "head"
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("how", ["pickle", "zip"])
+@pytest.mark.parametrize("name", ["network.pt", "network.onnx"])
+def test_other_families_open_no_pickle_either(tmp_path: Path, name: str, how: str) -> None:
+    path, trap = tmp_path / name, tmp_path / "sprung"
+    trapped(path, trap, how)
+    with pytest.raises(EncoderError, match=rf"{name} .*opens no pickle"):
+        catalog.find(f"onnx:{path}")
+    with pytest.raises(EncoderError, match=rf"{name} .*opens no pickle"):
+        regions.load(f"onnx:{path}", settings.load())
     assert not trap.exists()
 
 

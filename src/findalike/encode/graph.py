@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import plugins, runtime
+from findalike.encode import pickles
 from findalike.errors import EncoderError
 
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8",
@@ -64,6 +65,7 @@ class Graph:
 
 def opened(path: Path, exact: bool = False) -> Graph:
     """The graph of a file; `exact` as of `runtime.session`. Raises EncoderError."""
+    pickles.refuse(path)
     session = runtime.session(path, exact)
     return Graph(path, session, _ports(session.get_inputs()), _ports(session.get_outputs()))
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from findalike import runtime
-from findalike.encode import folder, graph, hub, recipe, reference
+from findalike.encode import folder, graph, hub, pickles, recipe, reference
 from findalike.encode import pooling as pooling_
 from findalike.encode.catalog import Family
 from findalike.encode.graph import Arrays, Graph, Port
@@ -113,6 +113,7 @@ def _single(asked: reference.Reference, precision: str | None) -> tuple[folder.F
     path = asked.path
     if not path.is_file():
         raise UsageError(f"{path} is not there; give the path of an ONNX file, such as onnx:resnet50.onnx")
+    pickles.refuse(path)
     computed = graph.precision(path)
     if precision not in (None, computed):
         raise UsageError(f"{path} is computed in {computed}, not in {precision}; leave out the precision")
