@@ -22,6 +22,7 @@ from findalike.store import full_text
 from findalike.types import Asset, Pixels
 from findalike.words import measures
 from findalike.words.measures import MEASURES, dominant_color, measured, orientation, sharpness
+from reels import reel
 
 RED, WHITE, BLUE, GREY = (200, 20, 20), (250, 250, 250), (20, 40, 200), (128, 128, 128)
 
@@ -174,6 +175,16 @@ def test_the_turn_of_a_camera_counts(library: Library, tmp_path: Path) -> None:
     Image.fromarray(plain(RED)).save(tmp_path / "p" / "turned.jpg", exif=exif)
     library.add(tmp_path / "p")
     assert measured_of(library)["turned"]["orientation"] == "portrait"
+
+
+def test_a_film_is_measured_on_the_frame_that_stands_for_it(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    frames = [thing(RED, WHITE, 160)] * 20 + [thing(BLUE, WHITE, 160)] * 5
+    (tmp_path / "p" / "reel.mp4").write_bytes(reel([frame[:90] for frame in frames]))
+    library.add(tmp_path / "p")
+    told = measured_of(library)["reel"]
+    assert (told["dominant_color"], told["orientation"], told["monochrome"]) == ("red", "landscape", False)
+    assert told["brightness"] == pytest.approx(0.87, abs=0.05)
 
 
 def test_a_column_that_the_user_has_stays_the_users(library: Library, pictures: Path) -> None:
