@@ -46,6 +46,7 @@ from findalike.ingest.measures import SIDECAR
 from findalike.library import Library
 from findalike.ownership import confidence, without
 from findalike.palette import COLOURS
+from findalike.query import MEASURES
 from findalike.types import Metadata, Origin, Pixels
 from findalike.words import measures
 
@@ -304,9 +305,9 @@ def filled(library: Library, folder: Path) -> tuple[float, float, float]:
     """Seconds of processor time a picture for measuring those of a library that has none measured, and how
     its values agree with those of before."""
     before = {asset.id: asset.metadata for asset in library.store.assets()}
-    bare = [replace(a, metadata=without(a.metadata, measures.MEASURES)) for a in library.store.assets()]
+    bare = [replace(a, metadata=without(a.metadata, MEASURES)) for a in library.store.assets()]
     library.store.update(bare)
-    library.store.sidecars.write(SIDECAR, json.dumps({"columns": list(measures.MEASURES)}))
+    library.store.sidecars.write(SIDECAR, json.dumps({"columns": list(MEASURES)}))
     began = time.process_time()
     library.add(folder)
     spent = time.process_time() - began

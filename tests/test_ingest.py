@@ -22,10 +22,10 @@ from findalike.encode import catalog
 from findalike.errors import ReadError, SweepRefused, UsageError
 from findalike.ingest import Report
 from findalike.ownership import without
+from findalike.query import MEASURES
 from findalike.store.base import Batch
 from findalike.types import Asset, Bank, Concept, Evidence, Failure, Metadata, Picture, Row, Vector
 from findalike.words import banks
-from findalike.words.measures import MEASURES
 
 INT8 = "efficientnet-lite0@1-int8"
 FLOAT = "efficientnet-lite0@1-float32"

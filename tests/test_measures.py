@@ -14,14 +14,15 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 import findalike
-from findalike.errors import LibraryError
+from findalike.errors import LibraryError, QueryError
 from findalike.ingest.measures import SIDECAR
 from findalike.library import Library
 from findalike.ownership import confidence, stated, told, without_predictions
+from findalike.query import MEASURES
 from findalike.store import full_text
 from findalike.types import Asset, Pixels
 from findalike.words import measures
-from findalike.words.measures import MEASURES, dominant_color, measured, orientation, sharpness
+from findalike.words.measures import dominant_color, measured, orientation, sharpness
 from reels import reel
 
 RED, WHITE, BLUE, GREY = (200, 20, 20), (250, 250, 250), (20, 40, 200), (128, 128, 128)
@@ -241,6 +242,15 @@ def test_pictures_from_before_are_filled_in_without_their_files(library: Library
     phases.clear()
     library.add(other, watch=lambda progress: phases.append(progress.phase))
     assert "measuring" not in phases
+
+
+def test_a_filter_of_a_library_from_before_says_what_to_do(library: Library, pictures: Path) -> None:
+    library.store.sidecars.write(SIDECAR, '{"columns": []}')
+    library.add(pictures)
+    with pytest.raises(QueryError, match=r"no column is named 'sharpness'.*: findalike index FOLDER"):
+        library.search(where="sharpness > 0.5")
+    with pytest.raises(QueryError, match=r"'orientation'.*: findalike index FOLDER"):
+        library.search(plain(RED), same="orientation")
 
 
 def test_a_spoilt_note_of_whose_columns_are_whose_is_named(library: Library, pictures: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from findalike.errors import QueryError
 from findalike.filters import (
     FACTS,
+    MEASURES,
     And,
     Compare,
     Filter,
@@ -38,6 +39,7 @@ from findalike.types import Box, Pixels, Vector
 __all__ = [
     "FACTS",
     "MAX_K",
+    "MEASURES",
     "VERIFICATIONS",
     "And",
     "Compare",

@@ -21,7 +21,7 @@ from findalike.search.same import Same
 from findalike.store.base import Store
 from findalike.types import Asset, Picture, Vector, Vectors
 from findalike.words import banks
-from findalike.words.measures import MEASURES, measured
+from findalike.words.measures import measured
 
 KINDS: tuple[Kind, ...] = ("text", "boolean", "integer", "date")
 """The kinds of columns of which two pictures may have the same value."""
@@ -70,8 +70,6 @@ def _found(store: Store, column: str, sight: Sight) -> Same:
 def _check(store: Store, column: str) -> None:
     """Raises QueryError for a column that is not there or has values that no two pictures share."""
     columns = store.columns()
-    if column not in columns and column in MEASURES:
-        raise QueryError(f"{column!r} was not measured yet: run findalike index on the folders again")
     bind(IsNull(column), columns)
     if columns[column] not in KINDS or column in ("path", "name", "size"):
         raise QueryError(

@@ -8,6 +8,7 @@ from findalike.filters.binding import bind
 from findalike.filters.text import MAX_DEPTH, MAX_LENGTH, parse_filter, render
 from findalike.filters.tree import (
     FACTS,
+    MEASURES,
     And,
     Compare,
     Filter,
@@ -27,6 +28,7 @@ __all__ = [
     "FACTS",
     "MAX_DEPTH",
     "MAX_LENGTH",
+    "MEASURES",
     "And",
     "Compare",
     "Filter",

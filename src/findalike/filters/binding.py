@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from findalike.errors import QueryError
 from findalike.filters.tree import (
+    MEASURES,
     And,
     Compare,
     Filter,
@@ -100,7 +101,9 @@ def _unknown(column: str, columns: Mapping[str, Kind]) -> str:
     names = list(columns)
     listed = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
     guess = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return f"no column is named {column!r}{guess} Columns: {listed or 'none'}"
+    unmeasured = f" {column} is measured when folders are indexed again: findalike index FOLDER."
+    more = unmeasured if column in MEASURES else ""
+    return f"no column is named {column!r}{guess}{more} Columns: {listed or 'none'}"
 
 
 class _Period(NamedTuple):

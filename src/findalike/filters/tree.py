@@ -31,6 +31,16 @@ FACTS: dict[str, Kind] = {
 what holds it, media type, bytes, time of last change, and its tags. A metadata column of the same name
 shadows one."""
 
+MEASURES: dict[str, Kind] = {
+    "dominant_color": "text",
+    "orientation": "text",
+    "monochrome": "boolean",
+    "sharpness": "number",
+    "brightness": "number",
+}
+"""The metadata columns that pixels decide, measured on every picture that is indexed. A column that the user
+has by one of these names is the user's, whatever it holds."""
+
 Literal_ = bool | int | float | str | date | datetime
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 

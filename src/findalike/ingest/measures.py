@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from findalike.errors import LibraryError
 from findalike.ownership import without
-from findalike.query import FACTS, IsNull, Not
+from findalike.query import FACTS, MEASURES, IsNull, Not
 from findalike.sidecars import Sidecars
 from findalike.store.base import Store
 from findalike.types import Asset, Metadata
-from findalike.words.measures import MEASURES, of_jpeg
+from findalike.words.measures import of_jpeg
 
 SIDECAR = "measures.json"
 

@@ -12,12 +12,12 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from findalike.query import MEASURES
 from findalike.types import Asset
 from findalike.web.files import original
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, problems, service_of
 from findalike.web.schema import ExportIn
-from findalike.words.measures import MEASURES
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 

@@ -16,18 +16,9 @@ from PIL import Image
 
 from findalike import palette
 from findalike.palette import COLOURS
-from findalike.query import Kind
+from findalike.query import MEASURES, Kind
 from findalike.types import Pixels, Value
 from findalike.words import appearance
-
-MEASURES: dict[str, Kind] = {
-    "dominant_color": "text",
-    "orientation": "text",
-    "monochrome": "boolean",
-    "sharpness": "number",
-    "brightness": "number",
-}
-"""The columns, and their kinds."""
 
 SIDE = 256
 """The longer side that pictures are measured at, in pixels: from three quarters of it. Smaller ones are as
