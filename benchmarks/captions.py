@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 import findalike
-from findalike.evaluate import stored, tables, truth
+from findalike.evaluate import bootstrap, stored, tables, truth
 from findalike.train import captions, data, devise, splits, whiten, words
 from findalike.train.devise import CONTRASTIVE, RIDGE, Plan, Side
 from findalike.train.words import Lesson
@@ -70,13 +69,17 @@ def worded(folder: Path) -> dict[str, Any]:
         "ridge, shrunk to it": (side, RIDGE),
         "contrastive from it": (side, CONTRASTIVE),
     }
-    found = {name: np.array([*of_parts(every, side, way, name)]) for name, way in ways.items()}
+    found = {name: tuple(map(np.array, of_parts(every, side, way, name))) for name, way in ways.items()}
     show_words(len(every), found)
-    return {name: rows.tolist() for name, rows in found.items()}
+    return {name: rows.tolist() for name, (rows, _) in found.items()}
 
 
-def of_parts(every: Lesson, side: Side, way: tuple[Side, str] | None, name: str) -> Iterator[list[float]]:
-    """The measures and the median rank of each part, by a head of the others."""
+def of_parts(
+    every: Lesson, side: Side, way: tuple[Side, str] | None, name: str
+) -> tuple[list[list[float]], NDArray[np.float64]]:
+    """The measures and the median rank of each part, by a head of the others; and what decides of each
+    picture, the mean over the seeds."""
+    rows, by_picture = [], np.zeros(len(every))
     for seed, part in track([(s, p) for s in range(SEEDS) for p in range(PARTS)], name, transient=True):
         held = np.sort(np.random.default_rng(seed).permutation(len(every))[part::PARTS])
         some, asked = every.part(np.setdiff1d(np.arange(len(every)), held)), every.part(held)
@@ -85,23 +88,27 @@ def of_parts(every: Lesson, side: Side, way: tuple[Side, str] | None, name: str)
         else:
             _, line, _ = devise.taught(some, way[0], Plan(way[1], DECIDES, seed=seed))
         ranks = words.measured(line.of(asked.vectors), asked)
-        yield [*(ranks.mean(measure) for measure in MEASURES), ranks.median_rank]
+        rows.append([*(ranks.mean(measure) for measure in MEASURES), ranks.median_rank])
+        by_picture[held] += words.by_picture(ranks, DECIDES) / SEEDS
+    return rows, by_picture
 
 
-def show_words(count: int, found: dict[str, NDArray[np.float64]]) -> None:
+def show_words(count: int, found: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> None:
     asks = count // PARTS
     print(f"captions: {asks} pictures ask by five captions each, heads of the {count - asks} others; "
           f"{SEEDS * PARTS} splits, mean ± deviation")  # fmt: skip
     head = "".join(f"{name:>15}" for name in (*MEASURES, "median rank"))
     print(f"{'head':22}{head}   {DECIDES} beside as it comes")
-    first = next(iter(found.values()))
+    first, told_first = next(iter(found.values()))
     place = MEASURES.index(DECIDES)
-    for name, rows in found.items():
+    for name, (rows, told) in found.items():
         means = zip(rows.mean(axis=0), rows.std(axis=0), strict=True)
         cells = "".join(f"{mean:8.3f} ±{spread:.3f}" for mean, spread in means)
         gain = rows[:, place] - first[:, place]
         better, worse = (gain > 1e-9).sum(), (gain < -1e-9).sum()
-        print(f"{name:22}{cells}   {gain.mean():+.4f} ±{gain.std():.4f}, better {better}, worse {worse}")
+        p = bootstrap.sign_flip(told - told_first)
+        beside = f"{gain.mean():+.4f} ±{gain.std():.4f}, better {better}, worse {worse}"
+        print(f"{name:22}{cells}   {beside}; p of {count} pictures {p:.4f}")
 
 
 # Whitening

@@ -268,6 +268,19 @@ def test_tables_that_say_nothing_are_refused(
         captions.of_table(of([f"{n}.jpg" for n in range(12)], tmp_path), table(tmp_path, content), columns)
 
 
+def test_columns_of_a_library_say_what_people_gave_and_not_what_was_predicted() -> None:
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    given = [{"paint": f"red_{n}"} | ({"paint_confidence": 0.9} if n % 2 else {}) for n in range(30)]
+    assets = [
+        Asset(f"/{n:02}", 1, day, id=str(n), sha256=f"{n:02}", metadata=values, tags=("wall",))
+        for n, values in enumerate(given)
+    ]
+    said = captions.of_columns(Pictures(tuple(assets)), ["paint"])
+    assert said.sentences == [f"red {n}" for n in range(0, 30, 2)]
+    both = captions.of_columns(Pictures(tuple(assets)), ["paint", "tag"])
+    assert both.texts[:2] == (("red 0", "wall"), ("wall",))
+
+
 def test_labels_are_read_as_words_and_texts_without_known_ones_are_left_out() -> None:
     found = of([f"{n:02}" for n in range(30)])
     said = captions.of_labels(found, ["red_car", "blue  sky", None] * 10, "label")

@@ -14,6 +14,7 @@ from findalike.errors import UsageError
 from findalike.evaluate.tables import Table
 from findalike.evaluate.truth import Pictures
 from findalike.ownership import without_predictions
+from findalike.ownership import confidence
 from findalike.types import Asset
 
 LEAST = 10
@@ -90,7 +91,8 @@ def of_table(
 
 
 def of_columns(found: Pictures, columns: Sequence[str]) -> Captioned:
-    """The values of columns of a library, each a text of its own; `tag` are the tags. Raises UsageError."""
+    """The values of columns of a library, each a text of its own; `tag` are the tags. What was predicted says
+    nothing. Raises UsageError."""
     known = sorted({name for asset in found.assets for name in asset.metadata})
     names = [_named(name, [*known, *_TAGS], "the library") for name in columns]
     texts = {place: list(_said(asset, names)) for place, asset in enumerate(found.assets)}

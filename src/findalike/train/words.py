@@ -154,7 +154,7 @@ def measured(found: Vectors, some: Lesson) -> Measured:
 def compared(before: Measured, after: Measured, measure: str, seed: int = 0) -> Comparison:
     """Two measurements of the same texts. Those of one picture hang together, so that each picture counts as
     one: the mean of what its texts find."""
-    ours, theirs = (_by_picture(each, measure) for each in (before, after))
+    ours, theirs = (by_picture(each, measure) for each in (before, after))
     interval = bootstrap.means((theirs - ours)[:, None], seed=seed)[0]
     p = bootstrap.sign_flip(theirs - ours, seed=seed)
     return Comparison(measure, len(before.owners), before.mean(measure), after.mean(measure), interval, p)
@@ -217,7 +217,8 @@ def _right(some: Lesson, asked: Places) -> NDArray[np.bool_]:
     return right
 
 
-def _by_picture(found: Measured, measure: str) -> PerQuery:
+def by_picture(found: Measured, measure: str) -> PerQuery:
+    """The mean measure of the texts of each picture, in the order of the pictures."""
     owners, places = np.unique(found.owners, return_inverse=True)
     means: PerQuery = np.bincount(places, found.per_query(measure), len(owners)) / np.bincount(places)
     return means
