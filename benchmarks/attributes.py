@@ -1,6 +1,6 @@
 """How well attributes are told, and how long learning and applying them takes.
 
-    python benchmarks/attributes.py DATA [--only cars|clothing|time] [--pictures 100000] [--libraries DIR]
+    python benchmarks/attributes.py DATA [--only cars|clothing|methods|time] [--pictures N] [--libraries DIR]
 
 DATA holds `cars` (column color) and `clothing` (column category, split into validation and test), each with a
 `labels.csv`. Colour is told of cars that were left out, in five folds by three seeds; garments of the test
@@ -16,24 +16,34 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
+from sklearn import linear_model
 
 import findalike
 import synthetic
-from findalike.attributes import Attribute, Score, load, predict
+from findalike.attributes import Attribute, Score, features, load, predict
+from findalike.attributes.discriminant import solved, sums
+from findalike.attributes.folds import dealt
+from findalike.attributes.reading import read
+from findalike.attributes.scoring import cooled, score
 from findalike.attributes.shelf import save
 from findalike.attributes.temperature import calibration_error
 from findalike.library import Library
 from findalike.query import parse_filter
 from findalike.store.base import Batch
-from findalike.types import Asset, Origin, Row
+from findalike.types import Asset, Origin, Row, Vectors
+
+Numbers = NDArray[np.int64]
+Fit = Callable[[Vectors, Numbers, Vectors, int], Vectors]
 
 SEEDS = (0, 1, 2)
 MORE = ("efficientnet-lite2", "efficientnet-joined-r-mac")
@@ -47,7 +57,7 @@ AT_ONCE = 5_000
 def main() -> None:
     parser = argparse.ArgumentParser(description="How well attributes are told, and how long it takes.")
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--only", choices=("cars", "clothing", "time"))
+    parser.add_argument("--only", choices=("cars", "clothing", "methods", "time"))
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--libraries", type=Path, help="Keep the libraries here.")
     asked = parser.parse_args()
@@ -56,6 +66,9 @@ def main() -> None:
             cars(_indexed(asked.data / "cars", folder))
         if asked.only in (None, "clothing"):
             clothing(_indexed(asked.data / "clothing", folder))
+        if asked.only in (None, "methods"):
+            methods(_indexed(asked.data / "cars", folder), "color")
+            methods(_indexed(asked.data / "clothing", folder), "category")
         if asked.only in (None, "time"):
             timed(folder / f"made-{asked.pictures}.library", asked.pictures)
 
@@ -66,8 +79,8 @@ def cars(library: Library) -> None:
         scores: dict[str, list[Score]] = {}
         for seed in SEEDS:
             learned = library.learn_attribute("color", encoder=encoders, prompt=PROMPTS["color"], seed=seed)
-            for score in learned.info.scores:
-                scores.setdefault(score.method, []).append(score)
+            for each in learned.info.scores:
+                scores.setdefault(each.method, []).append(each)
         print(f"  {_said(encoders)}")
         for method, several in scores.items():
             spaces = dict.fromkeys(space for each in several for space in each.spaces)
@@ -86,12 +99,11 @@ def clothing(library: Library) -> None:
             errors.append(error)
             spaces |= dict.fromkeys(found.probe("probe").spaces)
         print(f"  {_said(encoders)}")
-        print(
-            f"    probe    accuracy {_spread(shares)}  calibration error {_spread(errors)}  {', '.join(spaces)}"
-        )
+        told = f"accuracy {_spread(shares)}  calibration error {_spread(errors)}"
+        print(f"    probe    {told}  {', '.join(spaces)}")
     wanted = library.learn_attribute("category", prompt=PROMPTS["category"], where="split = 'test'").info
-    for score in wanted.scores[1:]:
-        print(f"    {score.method:8} {_figures([score])} on the same pictures, no label learned from")
+    for each in wanted.scores[1:]:
+        print(f"    {each.method:8} {_figures([each])} on the same pictures, no label learned from")
 
 
 def _tested(library: Library) -> tuple[float, float, Attribute]:
@@ -104,6 +116,62 @@ def _tested(library: Library) -> tuple[float, float, Attribute]:
     true = np.array([number[str(assets[n].metadata["category"])] for n in places])
     right = float((told.probabilities.argmax(axis=1) == true).mean())
     return right, calibration_error(told.probabilities, true), found
+
+
+def methods(library: Library, column: str) -> None:
+    """The probe's arithmetic beside logistic regression and ridge regression of scikit-learn, on the vectors
+    of the default encoder, each at the best of several strengths: five folds by three seeds."""
+    card = library._card(None)
+    assets = [asset for asset in library.store.assets() if asset.metadata.get(column)]
+    places, vectors = read(library.store, [card.space], [asset.id for asset in assets])
+    joined = features.joined(vectors, [card]).rows
+    values, numbers = np.unique([str(assets[n].metadata[column]) for n in places], return_inverse=True)
+    print(f"\n{column}, {len(numbers)} pictures, {card.name}: accuracy, log loss, seconds of the processor")
+    for name, (strengths, fit) in KINDS.items():
+        found = [_crossed(joined, numbers, len(values), partial(fit, strength)) for strength in strengths]
+        best = min(range(len(strengths)), key=lambda n: found[n][1])
+        accuracy, loss, seconds = found[best]
+        print(
+            f"    {name:12} {accuracy:.3f}  {loss:.3f}  {seconds:6.2f}  (best strength {strengths[best]:g})"
+        )
+
+
+def _crossed(rows: Vectors, numbers: Numbers, count: int, fit: Fit) -> tuple[float, float, float]:
+    accuracies, losses, started = [], [], time.process_time()
+    for seed in SEEDS:
+        fold, logits = dealt(numbers, 5, seed), np.zeros((len(rows), count), np.float32)
+        for n in range(5):
+            logits[fold == n] = fit(rows[fold != n], numbers[fold != n], rows[fold == n], count)
+        told = score("probe", (), cooled(logits, numbers, fold), numbers, fold)
+        accuracies.append(told.accuracy or 0.0)
+        losses.append(told.log_loss or 0.0)
+    seconds = (time.process_time() - started) / len(SEEDS) / 5
+    return float(np.mean(accuracies)), float(np.mean(losses)), seconds
+
+
+def _discriminant(strength: float, rows: Vectors, numbers: Numbers, asked: Vectors, count: int) -> Vectors:
+    turned = np.linalg.qr(rows.T.astype(np.float64))[0].astype(np.float32)
+    (found,) = solved(sums(rows @ turned, numbers, count), [strength])
+    return found.logits(asked @ turned)
+
+
+def _logistic(strength: float, rows: Vectors, numbers: Numbers, asked: Vectors, count: int) -> Vectors:
+    found = linear_model.LogisticRegression(C=strength, max_iter=500).fit(rows, numbers)
+    logits: Vectors = found.decision_function(asked)
+    return logits
+
+
+def _ridge(strength: float, rows: Vectors, numbers: Numbers, asked: Vectors, count: int) -> Vectors:
+    found = linear_model.Ridge(alpha=strength).fit(rows, np.eye(count)[numbers])
+    logits: Vectors = found.predict(asked)
+    return logits
+
+
+KINDS = {
+    "discriminant": ((1e-4, 1e-3, 3e-3, 1e-2, 1e-1), _discriminant),
+    "logistic": ((1, 10, 100, 1000), _logistic),
+    "ridge": ((0.1, 0.3, 1, 3, 10), _ridge),
+}
 
 
 def timed(path: Path, count: int) -> None:

@@ -117,7 +117,7 @@ def check_confidence(store: Store, column: str, adopt: bool = False) -> None:
             f"the library has a column {name!r} of its own, which holds no confidence in 0..1, and "
             "predictions keep theirs there; give it another name in the table, and index that again"
         )
-    if not adopt and shelf.load(store.sidecars, column) is None and store.count(Not(IsNull(name))):
+    if not adopt and not shelf.there(store.sidecars, column) and store.count(Not(IsNull(name))):
         raise UsageError(
             f"the library has a column {name!r}, although nothing was learned of {column!r} here: if it is a "
             "column of your own, give it another name in the table, and index that again; if its values were "

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from findalike.attributes import choosing, features, reading, shelf, temperature
-from findalike.attributes.card import AttributeInfo, Learned, Method, Score
+from findalike.attributes.card import AttributeInfo, Learned, Method, Score, Way
 from findalike.attributes.choosing import Folded
 from findalike.attributes.folds import dealt
 from findalike.attributes.labels import Labelled, check_column, check_confidence, enough, labelled
@@ -20,7 +20,7 @@ from findalike.attributes.shelf import Attribute
 from findalike.attributes.told import Dealt, measured, told_by
 from findalike.attributes.wording import UNSAID, Reader, Wording
 from findalike.encode.file import is_trained
-from findalike.errors import UsageError
+from findalike.errors import LibraryError, UsageError
 from findalike.filters import Filter
 from findalike.store.base import Store
 from findalike.types import Card, Vectors
@@ -60,11 +60,19 @@ def learn(store: Store, ask: Ask, reader: Reader | None = None, watch: Watch = u
     `reader` reads the words of values: where the library has none, that method is left out. Raises UsageError
     for a column that cannot be learned, LibraryError.
     """
-    before = shelf.load(store.sidecars, ask.column)
     found, taken, notes = fitted(store, ask, reader, watch)
-    info = replace(found.info, applied=before.info.applied if before else None)
+    info = replace(found.info, applied=_applied(store, ask.column))
     shelf.save(store.sidecars, replace(found, info=info))
     return Learned(info, tuple(notes), taken)
+
+
+def _applied(store: Store, column: str) -> Way | None:
+    """How the column was applied so far. A file that cannot be read is written anew."""
+    try:
+        before = shelf.load(store.sidecars, column)
+    except LibraryError:
+        return None
+    return before.info.applied if before else None
 
 
 def fitted(

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -80,6 +80,11 @@ def load(sidecars: Sidecars, column: str) -> Attribute | None:
     return _read(sidecars, name_of(column))
 
 
+def there(sidecars: Sidecars, column: str) -> bool:
+    """Whether something was learned of a column, readable or not."""
+    return sidecars.stamp(name_of(column)) is not None
+
+
 def every(sidecars: Sidecars) -> list[Attribute]:
     """All that was learned, by the names of the columns. Raises LibraryError."""
     names = [name for name in sidecars.names() if name.startswith(f"{FOLDER}/")]
@@ -114,8 +119,8 @@ def _read(sidecars: Sidecars, name: str) -> Attribute | None:
         return Attribute(_info(card["info"]), probes)
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise LibraryError(
-            f"{sidecars.where(name)} cannot be read as what findalike learned ({error}); remove it, and "
-            "learn the attribute again: findalike attributes learn --column COLUMN"
+            f"{sidecars.where(name)} cannot be read as what findalike learned ({error}); learn the "
+            "attribute again: findalike attributes learn --column COLUMN"
         ) from error
 
 
@@ -135,13 +140,15 @@ def _info(values: dict[str, Any]) -> AttributeInfo:
     values["scores"] = tuple(_score(each) for each in values["scores"])
     values["learned"] = datetime.fromisoformat(values["learned"])
     values["applied"] = Way(**values["applied"]) if values.get("applied") else None
-    return AttributeInfo(**_tuples(values))
+    return AttributeInfo(**_known(AttributeInfo, values))
 
 
 def _score(values: dict[str, Any]) -> Score:
     values["confusion"] = tuple(map(tuple, values["confusion"]))
-    return Score(**_tuples(values))
+    return Score(**_known(Score, values))
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a value, lists as tuples; those of a later findalike are left out."""
+    names = {each.name for each in fields(kind)}
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in values.items() if n in names}
