@@ -14,7 +14,6 @@ from findalike.errors import UsageError
 from findalike.evaluate.tables import Table
 from findalike.evaluate.truth import Pictures
 from findalike.ownership import without_predictions
-from findalike.ownership import confidence
 from findalike.types import Asset
 
 LEAST = 10
