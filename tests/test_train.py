@@ -322,6 +322,13 @@ def test_average_precision_is_that_of_a_search(
     assert found.average_precision == pytest.approx(slow, abs=1e-6)
 
 
+def test_a_few_ask_where_many_could(examples: Examples, vectors: Vectors) -> None:
+    all_of_them = Judge(examples).of(vectors).average_precision
+    found = Judge(examples, most=24).of(vectors).average_precision
+    assert len(found) == 24
+    assert set(found.tolist()) <= set(all_of_them.tolist())
+
+
 def test_only_judged_pictures_are_ranked_for_pairs(examples: Examples, vectors: Vectors) -> None:
     """Of a group, pictures whose pair nobody judged count neither for nor against."""
     alike, wrong = np.array([[0, 1], [1, 2]]), np.array([[0, 10]])

@@ -128,9 +128,9 @@ def fit(
 
     `checkpoint` is the file that is written after the first epoch, and after each that ends `every` seconds
     after the last time; with `resume` the run goes on from what is there, which must be of the same
-    `purpose`, a text that says all that decides the result. A loss that is not a number and Ctrl-C end the run with the
-    best so far; `Fit.ended` says so. Raises UsageError for a checkpoint that is missing or of another run,
-    LibraryError where it cannot be written.
+    `purpose`, a text that says all that decides the result. A loss that is not a number and Ctrl-C end the
+    run with the best so far; `Fit.ended` says so. Raises UsageError for a checkpoint that is missing or of
+    another run, LibraryError where it cannot be written.
     """
     _seed(schedule.seed, 0)
     run = _begun(task, schedule)

@@ -61,11 +61,13 @@ class Comparison:
 @dataclass(frozen=True, slots=True, eq=False)
 class Judge:
     """Asks by examples. With `across`, a column, pictures are ranked against those of other values alone;
-    with `asks`, a value of it, only pictures of that value ask."""
+    with `asks`, a value of it, only pictures of that value ask. Of more than `most`, as many ask, evenly
+    chosen."""
 
     examples: Examples
     across: str | None = None
     asks: str | None = None
+    most: int | None = None
 
     def of(self, vectors: Vectors) -> Measured:
         """`vectors` has a row for each example. Raises ValueError for numbers that are not finite."""
@@ -86,6 +88,8 @@ class Judge:
         asking = np.arange(len(self.examples))
         if self.across and self.asks is not None:
             asking = np.flatnonzero(np.array(self.examples.column(self.across)) == self.asks)
+        if self.most and len(asking) > self.most:
+            asking = asking[np.linspace(0, len(asking) - 1, self.most).astype(np.int64)]
         step = max(1, _BLOCK // max(len(self.examples), 1))
         yield from (asking[start : start + step] for start in range(0, len(asking), step))
 

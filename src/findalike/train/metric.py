@@ -26,6 +26,9 @@ from findalike.train.measure import FIRST, MAP, Comparison, Judge
 from findalike.train.splits import TEST, TRAIN, VALIDATION, Split
 from findalike.types import Vectors
 
+ASKING = 2_000
+"""Pictures that ask after each epoch, at most."""
+
 _AT_ONCE = 256
 """Pictures that are embedded at a time."""
 
@@ -117,8 +120,9 @@ class Retrieval:
 
 
 def judge(examples: Examples, split: Split, part: str, plan: Plan) -> Judge:
-    """What asks among the examples of a part."""
-    return Judge(data.subset(examples, split.places(part)), plan.across, plan.asks)
+    """What asks among the examples of a part; of that for validation, which asks after each epoch, a few."""
+    most = ASKING if part == VALIDATION else None
+    return Judge(data.subset(examples, split.places(part)), plan.across, plan.asks, most)
 
 
 def embedded(network: nn.Module, fetch: Fetch, places: Places, device: torch.device) -> Vectors:
