@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +104,32 @@ def card_of(text: str, precision: str | None = None) -> Card:
     path = reference.parse(text).path
     if path.is_file() or path.suffix.lower() in pickles.ENDINGS:
         _check_ending(path)
-    written = file_card.read(path)
-    onnx, _ = file_card.pair(path)
+    files = file_card.pair(path)
+    card = _made(files[0], *map(_stamp, files))
+    if precision not in (None, card.precision):
+        raise UsageError(f"{text} is computed in {card.precision}; leave out the precision")
+    return card
+
+
+@lru_cache(maxsize=32)
+def _made(onnx: Path, *_: object) -> Card:
+    """The card of a pair, kept while its files are as they were: each search that names a pair asks for
+    it."""
+    written = file_card.read(onnx)
     _check_digest(onnx, written)
-    if precision not in (None, written.precision):
-        raise UsageError(f"{text} is computed in {written.precision}; leave out the precision")
     loaded = file_card.try_graph(onnx, written)
     base = base_of(onnx, written) if written.kind == HEAD else None
     if base:
         _check_width(loaded, base)
     return _card(written, onnx, base, loaded)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _check_ending(path: Path) -> None:
