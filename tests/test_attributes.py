@@ -149,6 +149,17 @@ def test_what_is_too_unsure_gets_no_value_and_loses_an_old_one(library: Library)
     assert len(column(library, "color")) == 45 + 25
 
 
+def test_applying_again_does_as_the_last_time(library: Library) -> None:
+    library.learn_attribute("color")
+    (first,) = library.apply_attributes("color", min_confidence=0.9, where="number >= 60")
+    assert first.unsure > 0
+    library.learn_attribute("color")
+    (again,) = library.apply_attributes()
+    assert (again.predicted, again.unsure, again.written) == (first.predicted, first.unsure, 0)
+    (plain,) = library.apply_attributes(min_confidence=0.0)
+    assert (plain.predicted, plain.unsure) == (45, 0)
+
+
 def test_only_pictures_that_pass_are_told(library: Library) -> None:
     library.learn_attribute("color")
     (done,) = library.apply_attributes("color", where="number >= 80")

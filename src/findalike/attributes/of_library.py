@@ -79,14 +79,15 @@ class Attributes(ABC):
     def apply_attributes(
         self,
         columns: str | Sequence[str] | None = None,
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
         where: str | None = None,
         method: Method | None = None,
         wait: float = 0,
         watch: Watch = unseen,
     ) -> list[Applied]:
         """Write value and confidence of these attributes, or of all that were learned, to every picture
-        without a value of a person's own; pictures that are added later get theirs so too. Raises UsageError,
+        without a value of a person's own; pictures that are added later get theirs so too. Where nothing
+        is said of how, it is done as the last time, at first with all confidences. Raises UsageError,
         LibraryMismatch, LibraryLocked."""
         names = [columns] if isinstance(columns, str) else columns
         with self._writing(wait):
@@ -95,8 +96,10 @@ class Attributes(ABC):
             if not every:
                 raise UsageError("nothing was learned yet: findalike attributes learn --column COLUMN")
             found = [applying.of_column(self.store, name) for name in every]
-            way = Way(min_confidence, where or "", method)
-            return [apply(self.store, each, way, watch) for each in found]
+            asked = (min_confidence, where, method) != (None, None, None)
+            way = Way(min_confidence or 0.0, where or "", method)
+            return [apply(self.store, each, way if asked else each.info.applied or way, watch)
+                    for each in found]  # fmt: skip
 
     def attributes(self) -> list[AttributeInfo]:
         """What was learned, by the names of the columns. Raises LibraryError for a file that is damaged."""

@@ -116,19 +116,18 @@ def learn(
 @click.option("--column", "-c", "columns", multiple=True, metavar="NAME",
               help="Only these; else all that were learned. May be repeated.")  # fmt: skip
 @library_option
-@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Give no value that is less sure.")  # fmt: skip
+@click.option("--min-confidence", type=click.FloatRange(0, 1), help="Give no value that is less sure.")
 @click.option("--where", metavar="EXPR", help="Only pictures whose metadata passes.")
 @click.option("--method", type=click.Choice(METHODS), help="Not the best one, but this.")
 @json_option
 def apply(
-    columns: tuple[str, ...], library: str | None, min_confidence: float, where: str | None,
+    columns: tuple[str, ...], library: str | None, min_confidence: float | None, where: str | None,
     method: Method | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Give every picture without a value of a person's own the likeliest one, and its confidence.
 
-    What is so already is not written again, so that it may be run as often as one likes. findalike index
-    applies what was learned and applied before to new pictures by itself.
+    What is so already is not written again, so that it may be run as often as one likes; without an option
+    it does as the last time. To new pictures findalike index applies by itself what was applied before.
     """
     findalike.open(library, "r").close()  # never makes a library
     with findalike.open(library) as opened, _progress() as watch:
