@@ -221,6 +221,10 @@ def test_pictures_of_the_training_are_counted_and_warned_of(
     said = "\n".join(report.verdicts(found.evaluations[0]))
     assert "was trained on 12 of these 36 pictures, so this figure says nothing of new ones" in said
     assert "for 2 of the 6 values" in said
+    every = head(
+        tmp_path / "every.onnx", discriminant(indexed), classes=[f"class{n}" for n in range(CLASSES)]
+    )
+    assert "was trained for all 6 values" in "\n".join(report.verdicts(judged(opened, every).evaluations[0]))
     left = judged(opened, reference, only_unseen=True).evaluations[0]
     assert (left.task.counts["seen"], left.task.counts["labelled"], left.task.counts["values"]) == (12, 24, 4)
     assert left.results[0].queries == 24

@@ -334,9 +334,9 @@ def test_without_a_path_only_what_needs_no_picture_is_added(
 ) -> None:
     small.network(tmp_path / "net.onnx")
     small.head(tmp_path / "head.onnx", catalog.find("gist"), DIM)
-    with pytest.raises(UsageError, match=r"needs the pictures.*give findalike index the folders"):
+    with pytest.raises(UsageError, match="looks at the pictures: give their folders, too"):
         opened.add(encoder=f"file:{tmp_path / 'net'}")
-    with pytest.raises(UsageError, match=r"needs gist@.*no such vectors.*folders"):
+    with pytest.raises(UsageError, match=r"made of the vectors of gist@.*does not have: give the folders"):
         opened.add(encoder=f"file:{tmp_path / 'head'}")
     with pytest.raises(UsageError, match="nothing to index"):
         opened.add()

@@ -244,11 +244,12 @@ class Library(Learning, Attributes, Cleanup):
             encoders = [self._encoder(self._asked(name)) for name in names]
             there = {*self.store.cards(), *(each.card.space for each in encoders)}
             for each in encoders:
-                if not isinstance(each, Derived) or each.base.space not in there:
-                    lacking = each.base.space if isinstance(each, Derived) else "the pictures"
+                if not isinstance(each, Derived):
+                    raise UsageError(f"{each.card.name} looks at the pictures: give their folders, too")
+                if each.base.space not in there:
                     raise UsageError(
-                        f"{each.card.name} needs {lacking}, and the library {self.path} has no such vectors: "
-                        "give findalike index the folders, too"
+                        f"{each.card.name} is made of the vectors of {each.base.space}, which the library "
+                        f"{self.path} does not have: give the folders of the pictures, too"
                     )
             derived = self._begin(encoders, watch)
         return Report(encoded=derived, seconds=time.monotonic() - started)

@@ -21,10 +21,10 @@ def sentences(verdict: Verdict) -> Iterator[str]:
     elif not seen.told:
         yield f"The card of {name} does not say which pictures it was trained on; these may be among them."
     if seen.values:
-        some = "all" if seen.values == seen.of_values else f"{seen.values:,} of"
+        some = "all" if seen.values == seen.of_values else f"{seen.values:,} of the"
         yield (
-            f"{name} was trained for {some} the {seen.of_values:,} values: of values that it never saw this "
-            "says less."
+            f"{name} was trained for {some} {seen.of_values:,} values: of values that it never saw this says "
+            "less."
         )
 
 
