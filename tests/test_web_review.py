@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +182,32 @@ def test_two_people_see_other_pictures_and_lose_no_answer(served: Served, client
         assert metadata(served, seen[0])["colour"] == "red"
         assert undone(other, BO).status_code == 200
         assert metadata(served, seen[0])["colour"] == "violet"
+
+
+def test_two_people_answer_at_the_same_time(served: Served) -> None:
+    given: dict[str, list[str]] = {ADA: [], BO: []}
+    wrong: list[str] = []
+
+    def person(session: str) -> None:
+        with served.client() as own:
+            cases = dealt(own, session, count=2)
+            while cases:
+                answer = answered(own, session, cases[0], session[:2])
+                if answer.status_code != 200:
+                    wrong.append(answer.text)
+                    return
+                given[session].append(cases[0]["asset"]["id"])
+                cases = answer.json()["cases"]
+
+    people = [threading.Thread(target=person, args=(session,)) for session in given]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join()
+    assert wrong == []
+    assert len({*given[ADA], *given[BO]}) == len(given[ADA]) + len(given[BO]) == 18
+    for session, ids in given.items():
+        assert {metadata(served, asset_id)["colour"] for asset_id in ids} <= {session[:2]}
 
 
 def test_an_answer_to_a_prediction_of_yesterday_is_refused(served: Served, client: httpx.Client) -> None:
