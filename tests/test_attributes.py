@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import findalike
+import small_models
 from conftest import Cli
 from findalike import attributes
 from findalike.attributes import AttributeInfo, shelf
@@ -309,7 +310,7 @@ def test_values_are_told_in_words_and_compared_with_the_probe(album: Path) -> No
     text = library._reader([], True)
     assert text is not None
     found = attributes.of_column(library.store, "kind")
-    vectors = {row.asset_id: row.vector for row in library.store.rows(text.card.space, done_ids(library))}
+    vectors = {row.asset_id: row.vector for row in library.store.rows(text.card.space, ids_of(library))}
     probe = found.probe("words")
     assert probe.heard is not None
     for (
@@ -329,7 +330,31 @@ def test_values_are_told_in_words_and_compared_with_the_probe(album: Path) -> No
         )
 
 
-def done_ids(library: Library) -> list[str]:
+def test_values_are_told_by_a_two_tower_encoder_and_measured_by_labels(tmp_path: Path) -> None:
+    """One that knows the words red, green and blue, and averages colours. Its text tower, by hand."""
+    library = findalike.open(":memory:", encoder=f"clip:{small_models.two_tower(tmp_path / 'model')}")
+    folder = plain_pictures(tmp_path / "pictures", 0, 12)
+    library.add(table=table_of(folder, tmp_path / "table.csv", 9))
+    learned = library.learn_attribute("color", prompt="{}")
+    words = learned.info.score_of("words")
+    assert words.accuracy == 1.0
+    assert words.spaces == (next(iter(library.store.cards())),)
+    reader = library._reader([], True)
+    assert reader is not None
+    texts = reader.encoder.encode_texts([str(value) for value in learned.info.values])
+    probe = attributes.of_column(library.store, "color").probe("words")
+    for row in library.store.rows(words.spaces[0], ids_of(library)):
+        logits = probe.logits({words.spaces[0]: row.vector[None]})[0]
+        np.testing.assert_allclose(logits, texts @ row.vector, atol=1e-5)
+    (done,) = library.apply_attributes("color", method="words")
+    assert done.predicted == 3
+    told = {Path(a.uri).stem: a.metadata["color"] for a in library.store.assets()}
+    assert told == {f"{n:04}": true_value(n) for n in range(12)}
+    said = library.learn_attribute("color", values=["red", "unheard", "blue", "green"], prompt="{}")
+    assert any("knows no word of 'unheard'" in note for note in said.notes)
+
+
+def ids_of(library: Library) -> list[str]:
     return [asset.id for asset in library.store.assets()]
 
 

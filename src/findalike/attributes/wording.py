@@ -6,7 +6,7 @@ Zero-shot classification with prompts, as in CLIP (Radford et al. 2021), by any 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import numpy as np
 from findalike.attributes.card import Label
 from findalike.attributes.probe import Linear
 from findalike.encode.base import TextEncoder, unit
-from findalike.encode.base import WordEncoder as KnowsWords
 from findalike.encode.text import WordEncoder
 from findalike.errors import UsageError
 from findalike.types import Card, Vectors
@@ -80,26 +79,29 @@ def probe(values: Sequence[Label], wording: Wording, reader: Reader) -> tuple[Li
     """Compares pictures with what is said of each value; None, and the texts without a known word, where the
     encoder cannot read all of them."""
     texts = [wording.texts(value) for value in values]
-    unknown = [text for several in texts for text in several if not _knows(reader.encoder, text)]
+    read = [_read_by(reader.encoder, several) for several in texts]
+    unknown = [
+        text
+        for several, vectors in zip(texts, read, strict=True)
+        for text, vector in zip(several, vectors, strict=True)
+        if not vector.any()
+    ]
     if unknown:
         return None, unknown
     space, none = reader.card.space, np.zeros(len(values), np.float32)
+    meanings = unit(np.stack([unit(vectors).mean(axis=0) for vectors in read])).astype(np.float32)
     if isinstance(reader.encoder, WordEncoder):
         tower = reader.encoder.tower
-        meanings = _means([np.stack([tower.embed(text) for text in several]) for several in texts])
         return Linear({space: meanings}, none, tower.chance_std, (), (tower.head.T, tower.bias)), []
-    directions = _means([unit(reader.encoder.encode_texts(several)) for several in texts])
-    return Linear({space: directions}, none, COOL), []
+    return Linear({space: meanings}, none, COOL), []
 
 
-def _means(several: Iterable[Vectors]) -> Vectors:
-    return unit(np.stack([vectors.mean(axis=0) for vectors in several])).astype(np.float32)
-
-
-def _knows(encoder: TextEncoder, text: str) -> bool:
+def _read_by(encoder: TextEncoder, texts: Sequence[str]) -> Vectors:
+    """The meanings of texts, zeros for one without a known word: by our own tower as it compares pictures
+    with them, by any other as directions of its space."""
     if isinstance(encoder, WordEncoder):
-        return bool(encoder.tower.embed(text).any())
-    return not isinstance(encoder, KnowsWords) or any(map(encoder.knows, text.split()))
+        return np.stack([encoder.tower.embed(text) for text in texts])
+    return encoder.encode_texts(texts)
 
 
 def _read(path: Path) -> dict[str, list[str]]:
