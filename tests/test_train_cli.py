@@ -18,12 +18,16 @@ from PIL import Image
 
 import findalike
 from conftest import PROGRAM, Cli
+from findalike.cli import train_shown
 from findalike.encode import file_card
 from findalike.evaluate import tables
+from findalike.evaluate.bootstrap import Interval
 from findalike.feedback import Mark
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'findalike[train]'")
 pytest.importorskip("pytorch_metric_learning")
+
+from findalike.train import loop, measure
 
 CLASSES, EACH = 6, 6
 OPTIONS = ("--epochs", "4", "--classes", "4", "--pictures", "3", "--encoder", "colour")
@@ -114,6 +118,30 @@ def test_marks_are_learned_from(cli: Cli, filled: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     card = file_card.read(tmp_path / "x.onnx")
     assert (card.trained["by"], card.trained["classes"]) == ("marks", 2)
+
+
+def test_a_table_says_what_is_alike(cli: Cli, shop: Path, tmp_path: Path) -> None:
+    done = cli("train", "metric", shop / "labels.csv", "--column", "kind", "--split", "random", *OPTIONS,
+               "--out", tmp_path / "x.onnx")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert file_card.read(tmp_path / "x.onnx").trained["classes"] == ["kind0", "kind1", "kind2"]
+
+
+def test_what_is_shown_is_the_measure() -> None:
+    assert train_shown.sparkline([0.1, 0.2, 0.8, 0.47]) == "▁▂█▅"
+    assert train_shown.sparkline([0.5]) == "▁"
+    shown = train_shown.line(loop.Tick(3, 60, 0.2, (0.5, 0.6, 0.75, 0.7), 2))
+    assert shown.startswith("epoch 3/60  mAP .700, best .750 (epoch 2)  ▁")
+
+
+def test_it_says_plainly_when_it_is_no_better() -> None:
+    def verdict(difference: float, p: float) -> str:
+        between = Interval(difference, difference - 0.1, difference + 0.1)
+        return train_shown.verdict(measure.Comparison("mAP", 9, 0.5, 0.5 + difference, between, p))
+
+    assert verdict(0.2, 0.001).startswith("Better than what it began from: mAP +0.200")
+    assert verdict(0.2, 0.3).startswith("No better than what it began from")
+    assert verdict(-0.2, 0.001).startswith("Worse than what it began from")
 
 
 def test_a_classifier_names_its_classes(cli: Cli, filled: Path, shop: Path, tmp_path: Path) -> None:

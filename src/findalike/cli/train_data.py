@@ -32,7 +32,7 @@ SHOWN = 3
 CLICK = 0.5
 """What a click counts, where clicks are asked for."""
 
-_TABLES = (".csv", ".parquet", ".json")
+_TABLES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,18 +140,26 @@ def told(found: Gathered) -> str:
 
 
 def run(task: Any, found: Gathered, target: Path, resume: bool, of: str, train: Any = None) -> Any:
-    """Train a `metric.Retrieval`, shown as it goes; the split is written first. `train` stands for
-    `metric.train`."""
+    """Train a `metric.Retrieval`, shown as it goes, and write its split, which was settled before. `train`
+    stands for `metric.train`."""
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
-    output.write(split_file(target), splits.table(found.examples, task.split).encode("utf-8", "replace"))
     counts = task.split.counts()
     say(f"{number(counts['train'], 'picture')} to learn from, {counts['validation']:,} to choose by, "
         f"{counts['test']:,} to measure on, split by {task.split.how}.")  # fmt: skip
     purpose = training.purpose(found.examples, task.split, task.plan, of)
     with epochs(shown=lambda: getattr(task.fetch, "shown", 0)) as watch:
-        return (train or training.train)(
+        outcome = (train or training.train)(
             task, found.vectors, checkpoint.beside(target), resume, purpose, watch
         )
+    if not _spoiled(outcome):
+        output.write(split_file(target), splits.table(found.examples, task.split).encode("utf-8", "replace"))
+    return outcome
+
+
+def _spoiled(outcome: Any) -> bool:
+    """Whether a loss that is not a number came before anything better than the beginning: there is no
+    result, and an earlier one stays."""
+    return outcome.fit.ended == "not a number" and not outcome.fit.best > outcome.start
 
 
 def finish(
@@ -161,7 +169,7 @@ def finish(
     ended = outcome.fit.ended
     show(outcome, to_stdout=json_file != "-")
     write_json({"out": str(target), **dataclasses.asdict(outcome)}, json_file)
-    if ended == "not a number" and not outcome.fit.best > outcome.start:
+    if _spoiled(outcome):
         say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better "
             f"than the beginning was found: {target} was not written. Try another --loss.")  # fmt: skip
         return FAILED
