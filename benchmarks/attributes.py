@@ -33,10 +33,13 @@ import synthetic
 from findalike.attributes import Attribute, Score, features, load, predict
 from findalike.attributes.discriminant import solved, sums
 from findalike.attributes.folds import dealt
+from findalike.attributes.learning import cross_validated
+from findalike.attributes.probe import predicted
 from findalike.attributes.reading import read
 from findalike.attributes.scoring import cooled, score
 from findalike.attributes.shelf import save
 from findalike.attributes.temperature import calibration_error
+from findalike.attributes.told import Dealt
 from findalike.library import Library
 from findalike.query import parse_filter
 from findalike.store.base import Batch
@@ -183,6 +186,7 @@ def timed(path: Path, count: int) -> None:
     print(f"    of which {_parts(learned.seconds)} (clock); accuracy {learned.info.accuracy:.3f}")
     found = load(library.store.sidecars, "kind")
     assert found is not None
+    _computed(library, found)
     save(library.store.sidecars, Attribute(replace(found.info, column="told"), found.probes))
     for what in ("applying", "applying again"):
         with _clock(what):
@@ -191,6 +195,20 @@ def timed(path: Path, count: int) -> None:
     with _clock("forgetting"):
         library.forget_attribute("told")
     print(f"  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB of memory at most")
+
+
+def _computed(library: Library, found: Attribute) -> None:
+    """The same without the store: vectors and values lie in memory."""
+    assets = list(library.store.assets())
+    _, vectors = read(library.store, [synthetic.CARD.space], [asset.id for asset in assets])
+    values = found.info.values
+    numbers = np.array([values.index(str(asset.metadata["kind"])) for asset in assets])
+    ids = tuple(asset.id for asset in assets)
+    labels = Dealt(values, ids, numbers, dealt(numbers, found.info.folds, 0))
+    with _clock("learning, computation alone"):
+        cross_validated(labels, vectors, [synthetic.CARD], lambda *_: None)
+    with _clock("telling, computation alone"):
+        predicted(found.probe("probe"), values, vectors)
 
 
 def _made(path: Path, count: int) -> Library:

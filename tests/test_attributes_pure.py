@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from findalike.attributes import choosing, features, temperature
 from findalike.attributes.discriminant import solved, sums
 from findalike.attributes.folds import dealt
-from findalike.attributes.learning import _probe
+from findalike.attributes.learning import cross_validated
 from findalike.attributes.probe import Linear, predicted
 from findalike.attributes.scoring import score
 from findalike.attributes.told import Dealt
@@ -164,7 +164,7 @@ def learned(vectors: dict[str, Vectors], numbers: Numbers, values: int) -> tuple
     fold = dealt(numbers, 5, 0)
     names = tuple(map(str, range(values)))
     labels = Dealt(names, tuple(map(str, range(len(numbers)))), numbers, fold)
-    probe, _, found = _probe(labels, vectors, cards, lambda *_: None)
+    probe, _, found = cross_validated(labels, vectors, cards, lambda *_: None)
     told = predicted(probe, names, vectors)
     assert found.accuracy is not None
     return probe, found.accuracy, np.array(list(map(int, told.values)))

@@ -92,7 +92,7 @@ def fitted(
     probes: dict[Method, Linear] = {}
     scores, shrinkage = [], 0.0
     if labels.ids:
-        probes["probe"], shrinkage, score_ = _probe(dealt_, vectors, cards, watch)
+        probes["probe"], shrinkage, score_ = cross_validated(dealt_, vectors, cards, watch)
         scores.append(score_)
     for method, lesson in lessons.items():
         probes[method], score_ = measured(store, method, lesson, dealt_, vectors)
@@ -184,7 +184,7 @@ def _dealt(labels: Labelled, folds: int, seed: int) -> Dealt:
     return Dealt(labels.values, labels.ids, numbers, fold)
 
 
-def _probe(
+def cross_validated(
     labels: Dealt, vectors: dict[str, Vectors], cards: Sequence[Card], watch: Watch
 ) -> tuple[Linear, float, Score]:
     """The probe learned from all pictures, its shrinkage, and its score on pictures left out, for which each
