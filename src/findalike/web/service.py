@@ -147,7 +147,7 @@ class Service:
         fold_case = before is not None and before.fold_case
         now = library.learn_attribute(column, fold_case=fold_case, wait=PATIENCE, watch=watch)
         (done,) = library.apply_attributes(column, wait=PATIENCE, watch=watch)
-        library.optimize(wait=PATIENCE)  # two hundred answers, each a write, make the next three times as slow
+        library.optimize(wait=PATIENCE)  # each answer was a write, and many small ones slow the next
         library.review(column).renew()
         accuracy = before.accuracy if before else None
         return Lesson(now.info.accuracy, accuracy, now.info.labelled, done.predicted, now.notes)
