@@ -19,15 +19,18 @@ from PIL import Image
 import findalike
 from conftest import PROGRAM, Cli
 from findalike.cli import train_shown
+from findalike.cli.main import FAILED
+from findalike.cli.train_metric import finish
 from findalike.encode import file_card
 from findalike.evaluate import tables
 from findalike.evaluate.bootstrap import Interval
 from findalike.feedback import Mark
+from findalike.train.splits import Split
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'findalike[train]'")
 pytest.importorskip("pytorch_metric_learning")
 
-from findalike.train import loop, measure
+from findalike.train import loop, measure, metric
 
 CLASSES, EACH = 6, 6
 OPTIONS = ("--epochs", "4", "--classes", "4", "--pictures", "3", "--encoder", "colour")
@@ -142,6 +145,18 @@ def test_it_says_plainly_when_it_is_no_better() -> None:
     assert verdict(0.2, 0.001).startswith("Better than what it began from: mAP +0.200")
     assert verdict(0.2, 0.3).startswith("No better than what it began from")
     assert verdict(-0.2, 0.001).startswith("Worse than what it began from")
+
+
+def test_a_run_that_comes_to_nothing_leaves_an_earlier_result(tmp_path: Path) -> None:
+    out = tmp_path / "x.onnx"
+    out.write_bytes(b"of an earlier run")
+    even = measure.Comparison("mAP", 9, 0.5, 0.5, Interval(0.0, -0.1, 0.1), 1.0)
+    fit = loop.Fit((0.5, 0.4), (0.1,), 0, loop.NOT_A_NUMBER)
+    outcome = metric.Outcome(fit, 0.5, (even,), Split(("test",), "class", 0))
+    card = file_card.FileCard(file_card.HEAD, "x", 4)
+    assert finish(outcome, card, b"", out, False, None) == FAILED
+    assert [each.name for each in tmp_path.iterdir()] == ["x.onnx"]
+    assert out.read_bytes() == b"of an earlier run"
 
 
 def test_a_classifier_names_its_classes(cli: Cli, filled: Path, shop: Path, tmp_path: Path) -> None:
