@@ -279,6 +279,10 @@ def test_an_attribute_that_cannot_be_told_any_more_does_not_stop_indexing(tmp_pa
     report = library.add(plain_pictures(tmp_path / "b", 12, 1))
     assert report.added == 1
     assert [(f.uri, "gone@1-float32" in f.error) for f in report.failures] == [("color", True)]
+    library.store.sidecars.write(shelf.name_of("color"), b"damaged")
+    report = library.add(plain_pictures(tmp_path / "c", 13, 1))
+    assert report.added == 1
+    assert [f.uri for f in report.failures] == ["attributes/color.npz"]
 
 
 # Words and colours

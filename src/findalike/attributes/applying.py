@@ -58,19 +58,23 @@ def follow(store: Store, changed: bool) -> list[Failure]:
     """Tell new pictures, as they were last applied, of the attributes that were: those without a value, or
     all where known pictures have changed. What cannot be told any more is named."""
     lost = []
-    for found in shelf.every(store.sidecars):
-        column, way = found.info.column, found.info.applied
-        if way is None:
-            continue
+    for name in shelf.names(store.sidecars):
+        found = None
         try:
-            where = parse_filter(way.where, store.columns()) if way.where else None
-            if not changed and column in store.columns():
-                bare = IsNull(column)
-                where = And((where, bare)) if where else bare
-            _Writer(store, found, way).all(where, unseen)
+            found = shelf.read(store.sidecars, name)
+            if found is not None and found.info.applied is not None:
+                _followed(store, found, found.info.applied, changed)
         except FindalikeError as error:
-            lost.append(Failure(column, "encode", str(error)))
+            lost.append(Failure(found.info.column if found else name, "encode", str(error)))
     return lost
+
+
+def _followed(store: Store, found: Attribute, way: Way, changed: bool) -> None:
+    where = parse_filter(way.where, store.columns()) if way.where else None
+    if not changed and found.info.column in store.columns():
+        bare = IsNull(found.info.column)
+        where = And((where, bare)) if where else bare
+    _Writer(store, found, way).all(where, unseen)
 
 
 def forget(store: Store, column: str, watch: Watch = unseen) -> int:

@@ -77,7 +77,7 @@ def save(sidecars: Sidecars, found: Attribute) -> None:
 def load(sidecars: Sidecars, column: str) -> Attribute | None:
     """What was learned of a column; None where nothing was. Raises LibraryError for a file that cannot be
     read."""
-    return _read(sidecars, name_of(column))
+    return read(sidecars, name_of(column))
 
 
 def there(sidecars: Sidecars, column: str) -> bool:
@@ -85,10 +85,14 @@ def there(sidecars: Sidecars, column: str) -> bool:
     return sidecars.stamp(name_of(column)) is not None
 
 
+def names(sidecars: Sidecars) -> list[str]:
+    """The sidecars of all that was learned."""
+    return [name for name in sidecars.names() if name.startswith(f"{FOLDER}/")]
+
+
 def every(sidecars: Sidecars) -> list[Attribute]:
     """All that was learned, by the names of the columns. Raises LibraryError."""
-    names = [name for name in sidecars.names() if name.startswith(f"{FOLDER}/")]
-    found = [each for each in (_read(sidecars, name) for name in names) if each is not None]
+    found = [each for each in (read(sidecars, name) for name in names(sidecars)) if each is not None]
     return sorted(found, key=lambda each: each.info.column)
 
 
@@ -105,7 +109,8 @@ def _arrays(method: Method, probe: Linear) -> Arrays:
     return found
 
 
-def _read(sidecars: Sidecars, name: str) -> Attribute | None:
+def read(sidecars: Sidecars, name: str) -> Attribute | None:
+    """What a sidecar of this name holds; None where there is none. Raises LibraryError."""
     content = sidecars.read(name)
     if content is None:
         return None
