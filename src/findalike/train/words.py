@@ -27,9 +27,13 @@ from findalike.types import Vectors
 
 Places = NDArray[np.int64]
 
-STRENGTHS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1_000.0, 1e9)
+STRENGTHS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 300.0, 1_000.0, 1e9)
 """Of the pull towards the start, the last of which leaves the start as it is. Vectors have unit length, so it
 is to be held against the number of pictures."""
+
+ENOUGH = 0.7
+"""Of the best gain over a start that is known: of strengths that bring so much, the one nearest to it is
+taken. The best alone overshoots, since a little of what it gains is chance."""
 
 FOLDS, ROUNDS = 5, 2
 """Of cross-validation: parts, and how often the pictures are dealt anew."""
@@ -172,8 +176,8 @@ def begun(vectors: Vectors, targets: Vectors, known: Line | None = None) -> Line
 def choose(
     some: Lesson, known: Line | None, measure: str, seed: int = 0, watch: Watch = lambda done, total: None
 ) -> Choice:
-    """The strength that is best by cross-validation; of equal ones the greatest. Raises UsageError where the
-    pictures are too few to be dealt."""
+    """The strength by cross-validation: the greatest that brings `ENOUGH` of what the best one gains, or
+    without a mapping that is known the best. Raises UsageError where the pictures are too few to be dealt."""
     if len(some) < 2 * FOLDS:
         raise UsageError(f"{len(some)} pictures to learn from are too few: describe {2 * FOLDS} at least")
     values: list[list[float]] = []
@@ -187,10 +191,12 @@ def choose(
         values.append([measured(each, asked).mean(measure) for each in found])
         start.append(measured(ridges.start.of(asked.vectors), asked).mean(measure))
     means = np.mean(values, axis=0)
-    strengths = STRENGTHS if known is not None else STRENGTHS[:-1]  # without a start the last knows nothing
-    best = max(range(len(strengths)), key=lambda place: (round(means[place], 9), place))
     tried = dict(zip(STRENGTHS, map(float, means), strict=True))
-    return Choice(STRENGTHS[best], tried, float(np.mean(start)))
+    if known is None:  # the last strength knows nothing
+        return Choice(max(STRENGTHS[:-1], key=tried.__getitem__), tried, float(np.mean(start)))
+    least = tried[STRENGTHS[-1]] + ENOUGH * (max(tried.values()) - tried[STRENGTHS[-1]])
+    good = [strength for strength, value in tried.items() if value >= least - 1e-9]
+    return Choice(max(good), tried, float(np.mean(start)))
 
 
 def fitted(some: Lesson, known: Line | None) -> Ridge:
