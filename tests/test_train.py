@@ -4,6 +4,7 @@ broken off, spoiled, and gone on from."""
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -345,7 +346,7 @@ def test_only_judged_pictures_are_ranked_for_pairs(examples: Examples, vectors: 
 
 def test_better_is_said_only_of_what_chance_does_not_give() -> None:
     def measured(values: Any) -> measure.Measured:
-        return measure.Measured(np.array(values, float), np.array(values, float))
+        return measure.Measured(np.array(values, float), np.array(values, float), np.arange(len(values)))
 
     noise = np.random.default_rng(0).uniform(0, 1, 40)
     clear = measure.compare(measured(noise * 0.5), measured(noise * 0.5 + 0.3))
@@ -354,6 +355,21 @@ def test_better_is_said_only_of_what_chance_does_not_give() -> None:
     same = measure.compare(measured(noise), measured(noise[::-1]))
     assert not same.better
     assert not measure.compare(measured(noise), measured(noise)).better
+
+
+@pytest.mark.parametrize(("classes", "p"), [(3, math.nan), (6, 2 / 2**6)])
+def test_of_new_classes_each_counts_as_one(classes: int, p: float) -> None:
+    """A hundred pictures of each gain alike: that is one gain for each class, whose signs fall out all the
+    same by chance twice in 2 to the number of classes."""
+    codes = np.repeat(np.arange(classes), 100)
+    before = measure.Measured(np.full(len(codes), 0.5), np.full(len(codes), 0.5), codes)
+    after = measure.Measured(0.6 + 0.01 * codes, 0.6 + 0.01 * codes, codes)
+    found = measure.compare(before, after, by_class=True)
+    assert (found.queries, found.classes) == (len(codes), classes)
+    assert found.difference.value == pytest.approx(0.1 + 0.01 * np.arange(classes).mean())
+    assert found.p == pytest.approx(p, abs=0.006, nan_ok=True)
+    assert found.difference.known == (classes > 3)
+    assert found.better == (classes > 3)
 
 
 # Where a head begins

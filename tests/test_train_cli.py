@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -145,6 +146,7 @@ def test_it_says_plainly_when_it_is_no_better() -> None:
     assert verdict(0.2, 0.001).startswith("Better than what it began from: mAP +0.200")
     assert verdict(0.2, 0.3).startswith("No better than what it began from")
     assert verdict(-0.2, 0.001).startswith("Worse than what it began from")
+    assert "too few to tell" in verdict(0.2, math.nan)
 
 
 def test_a_run_that_comes_to_nothing_leaves_an_earlier_result(tmp_path: Path) -> None:

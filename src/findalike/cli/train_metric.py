@@ -162,6 +162,15 @@ def _spoiled(outcome: Any) -> bool:
     return outcome.fit.ended == "not a number" and not outcome.fit.best > outcome.start
 
 
+def _use(outcome: Any, target: Path) -> str:
+    """What to do with the result."""
+    use = f"findalike index FOLDER --encoder file:{target}"
+    if outcome.better:
+        return f"To use it: {use}"
+    return ("It was not shown to be better: more pictures and classes may help, another --loss, or, where "
+            f"all classes are known, --split random. To use it all the same: {use}")  # fmt: skip
+
+
 def finish(
     outcome: Any, card: FileCard, graph: bytes, target: Path, some_failed: bool, json_file: str | None
 ) -> int:  # fmt: skip
@@ -177,7 +186,7 @@ def finish(
     output.write(target.with_suffix(".png"), curve.png(fit.values, outcome.start, fit.best_epoch, measure))
     file_card.write(target, card, graph)
     say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. "
-        f"To use it: findalike index FOLDER --encoder file:{target}")  # fmt: skip
+        f"{_use(outcome, target)}")  # fmt: skip
     if ended == "interrupted":
         say("Interrupted: that is the best so far; the same command with --resume goes on.")
         return INTERRUPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def show(outcome: Any, to_stdout: bool) -> None:
     measure = outcome.comparisons[0].metric
     say(f"{number(len(fit.losses), 'epoch')}; {measure} of what was chosen by: {_short(outcome.start)} at "
         f"the beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
+    if fit.best <= outcome.start:
+        say("Nothing that was learned is better than the beginning on what was chosen by.")
     compare(outcome.comparisons, to_stdout)
 
 
@@ -64,7 +67,8 @@ def compare(comparisons: Sequence[Comparison], to_stdout: bool) -> None:
     """Before and after, and whether it is better, plainly."""
     rows = [
         (c.metric, f"{c.queries:,}", _short(c.before), _short(c.after), f"{c.difference.value:+.3f}",
-         f"{c.difference.low:+.3f} to {c.difference.high:+.3f}" if c.difference.known else "", f"{c.p:.4f}")
+         f"{c.difference.low:+.3f} to {c.difference.high:+.3f}" if c.difference.known else "",
+         "" if math.isnan(c.p) else f"{c.p:.4f}")
         for c in comparisons
     ]  # fmt: skip
     head = ("measured on", "queries", "before", "after", "difference", "95 %", "p")
@@ -74,6 +78,11 @@ def compare(comparisons: Sequence[Comparison], to_stdout: bool) -> None:
 
 def verdict(first: Comparison) -> str:
     """Whether it is better, by its first measure."""
+    if math.isnan(first.p):
+        return (f"{first.metric} {first.difference.value:+.3f} on the pictures of "
+                f"{number(first.classes, 'class', 'classes')} that were not learned, too few to tell what "
+                "others gain: give pictures of more classes, or measure on other pictures of the same with "
+                "--split random.")  # fmt: skip
     if first.better:
         return (
             f"Better than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."

@@ -28,10 +28,12 @@ _BLOCK = 2_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """For each query that has something to find: its average precision, and whether its first is right."""
+    """For each query that has something to find: its average precision, whether its first is right, and the
+    number of its class."""
 
     average_precision: PerQuery
     first: PerQuery
+    classes: Places
 
     @property
     def map(self) -> float:
@@ -44,7 +46,9 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One measure before and after on the same queries: means, their difference with its 95 % interval, and
-    the two-sided p of a paired test."""
+    the two-sided p of a paired test. Where it is asked what other classes gain, the queries of a class hang
+    together: `classes` tells how many were measured on, and of fewer than `bootstrap.LEAST` nothing is known
+    of the interval and p, which are NaN."""
 
     metric: str
     queries: int
@@ -52,6 +56,7 @@ class Comparison:
     after: float
     difference: Interval
     p: float
+    classes: int = 0
 
     @property
     def better(self) -> bool:
@@ -75,14 +80,16 @@ class Judge:
             raise ValueError("a vector is not finite")
         card = Card("trained", "1", vectors.shape[1])
         mean = np.asarray(vectors.mean(axis=0), np.float32)
-        parts = []
+        parts, asked = [], []
         for some in self._blocks():
             grades, excluded = self._truth(some)
             alike = similarity.as_searched(card, vectors[some], vectors, mean, len(vectors))
             parts.append(metrics.ranked(alike, grades, excluded))
+            asked.append(self.examples.codes[some])
         ranks = metrics.joined(parts)
         judged = ranks.relevant > 0
-        return Measured(metrics.average_precision(ranks)[judged], metrics.hit_rate(ranks, 1)[judged])
+        precision, first = metrics.average_precision(ranks)[judged], metrics.hit_rate(ranks, 1)[judged]
+        return Measured(precision, first, np.concatenate(asked)[judged])
 
     def _blocks(self) -> Iterator[Places]:
         asking = np.arange(len(self.examples))
@@ -109,21 +116,42 @@ class Judge:
         return relevant, excluded | (unknown & ~relevant)
 
 
-def compare(before: Measured, after: Measured, metric: str = MAP, seed: int = 0) -> Comparison:
-    """Two measurements of the same queries, held against each other pair by pair."""
+def compare(
+    before: Measured, after: Measured, metric: str = MAP, seed: int = 0, by_class: bool = False
+) -> Comparison:
+    """Two measurements of the same queries, held against each other pair by pair; with `by_class`, class by
+    class, as what is claimed of classes that were not learned must be."""
     ours, theirs = before.per_query(metric), after.per_query(metric)
     differences = theirs - ours
+    means = float(ours.mean()), float(theirs.mean())
+    if by_class:
+        interval, p, classes = _by_class(differences, before.classes, seed)
+        return Comparison(metric, len(ours), *means, interval, p, classes)
     interval = bootstrap.means(differences[:, None], seed=seed)[0]
-    p = bootstrap.sign_flip(differences, seed=seed)
-    return Comparison(metric, len(ours), float(ours.mean()), float(theirs.mean()), interval, p)
+    return Comparison(metric, len(ours), *means, interval, bootstrap.sign_flip(differences, seed=seed))
+
+
+def _by_class(differences: PerQuery, classes: Places, seed: int) -> tuple[Interval, float, int]:
+    """The mean difference over queries with its interval and p, whole classes being drawn and their signs
+    flipped; and how many classes there are."""
+    _, places = np.unique(classes, return_inverse=True)
+    sums = np.bincount(places, weights=differences).astype(np.float64)
+    totals = np.stack([sums, np.bincount(places).astype(np.float64)], axis=1)
+    mean, count = float(differences.mean()), len(totals)
+    if count < bootstrap.LEAST:
+        return Interval(mean, math.nan, math.nan), math.nan, count
+    drawn = bootstrap.sums(totals, seed=seed)
+    low, high = bootstrap.percentiles(drawn[:, :1] / drawn[:, 1:], count)
+    return Interval(mean, float(low[0]), float(high[0])), bootstrap.sign_flip(sums, seed=seed), count
 
 
 def record(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """Comparisons as a card holds them: where nothing is known of an interval, its ends are None."""
+    """Comparisons as a card holds them: where nothing is known of an interval or p, they are None."""
     found = [asdict(each) for each in comparisons]
     for each in found:
         ends = each["difference"]
         each["difference"] = {name: value if math.isfinite(value) else None for name, value in ends.items()}
+        each["p"] = each["p"] if math.isfinite(each["p"]) else None
     return found
 
 

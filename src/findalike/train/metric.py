@@ -155,7 +155,8 @@ def train(
         raise KeyboardInterrupt
     after = judges[TEST].of(task.embedded(task.split.places(TEST)))
     seed = task.plan.schedule.seed
-    several = tuple(measure.compare(before[TEST], after, metric, seed) for metric in (MAP, FIRST))
+    by_class = task.split.how == splits.BY_CLASS
+    several = tuple(measure.compare(before[TEST], after, each, seed, by_class) for each in (MAP, FIRST))
     return Outcome(fit, before[VALIDATION].map, several, task.split)
 
 
