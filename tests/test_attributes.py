@@ -20,6 +20,7 @@ import small_models
 from conftest import Cli
 from findalike import attributes
 from findalike.attributes import AttributeInfo, shelf
+from findalike.encode import file_card
 from findalike.errors import FindalikeError, LibraryError, LibraryMismatch, UsageError
 from findalike.library import Library
 from findalike.present import confusion
@@ -264,6 +265,25 @@ def test_new_pictures_are_told_as_they_are_indexed(tmp_path: Path) -> None:
     told = {Path(a.uri).stem: a.metadata.get("color") for a in library.store.assets()}
     assert told == {f"{n:04}": true_value(n) for n in range(24)}
     assert len(column(library, "color_confidence")) == 6
+
+
+def test_an_encoder_that_was_trained_on_the_labels_is_said_to_know_them(tmp_path: Path) -> None:
+    library = findalike.open(":memory:", encoder="colour")
+    library.add(table=table_of(plain_pictures(tmp_path / "a", 0, 18), tmp_path / "table.csv", 12))
+    colour = next(card for card in library.store.cards().values() if card.name == "colour")
+    by_name = {Path(asset.uri).stem: asset.sha256 for asset in library.store.assets()}
+    known = file_card.pictures(by_name[f"{n:04}"] for n in range(5, 18))  # 7 of them are labelled
+    small_models.head(tmp_path / "head.onnx", colour, colour.dim, trained={"pictures": known})
+    reference = f"file:{tmp_path / 'head.onnx'}"
+    library.add(encoder=reference)
+    plain = library.learn_attribute("color", encoder="colour")
+    assert plain.info.seen == 0
+    assert not any("trained on" in note for note in plain.notes)
+    found = library.learn_attribute("color", encoder=reference)
+    assert found.info.seen == 7
+    (note,) = [note for note in found.notes if "trained on" in note]
+    assert "was trained on 7 of these 12 pictures: this accuracy says nothing of new ones" in note
+    assert library.attributes()[0].seen == 7
 
 
 def test_an_attribute_that_cannot_be_told_any_more_does_not_stop_indexing(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ class Way:
 @dataclass(frozen=True, slots=True)
 class AttributeInfo:
     """An attribute that was learned. `counts` are the labelled pictures of each of the `values`, in the same
-    order; `method` is the one that `apply` uses, and `scores` has them all. `applied` is None before that."""
+    order; `method` is the one that `apply` uses, and `scores` has them all. `applied` is None before that. An
+    encoder of the scores was trained on `seen` of the labelled pictures, which says nothing of new ones."""
 
     column: str
     values: tuple[Label, ...]
@@ -76,6 +77,7 @@ class AttributeInfo:
     prompts: tuple[str, ...] = ()
     fold_case: bool = False
     applied: Way | None = None
+    seen: int = 0
 
     @property
     def score(self) -> Score:

@@ -12,6 +12,7 @@ import numpy as np
 from findalike.attributes import choosing, features, reading, shelf, temperature
 from findalike.attributes.card import AttributeInfo, Learned, Method, Score, Way
 from findalike.attributes.choosing import Folded
+from findalike.attributes.familiar import familiar
 from findalike.attributes.folds import dealt
 from findalike.attributes.labels import Labelled, check_column, check_confidence, enough, labelled
 from findalike.attributes.probe import Linear
@@ -97,12 +98,17 @@ def fitted(
     for method, lesson in lessons.items():
         probes[method], score_ = measured(store, method, lesson, dealt_, vectors)
         scores.append(score_)
+    looked_at = {space for each in scores for space in each.spaces}
+    seen, learned_from = familiar(
+        [card for space, card in store.cards().items() if space in looked_at], labels.digests
+    )
     info = AttributeInfo(
         ask.column, labels.values, labels.counts, _better(scores), tuple(scores), folds, ask.seed,
         datetime.now(UTC).replace(microsecond=0), shrinkage, ask.wording.prompts, ask.fold_case,
+        seen=seen,
     )  # fmt: skip
     taken = {"reading": read - started, "computing": time.perf_counter() - read}
-    return Attribute(info, probes), taken, [*notes, *few]
+    return Attribute(info, probes), taken, [*notes, *few, *learned_from]
 
 
 def _better(scores: Sequence[Score]) -> Method:
