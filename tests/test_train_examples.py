@@ -10,7 +10,7 @@ import pytest
 from findalike.errors import UsageError
 from findalike.evaluate import truth
 from findalike.evaluate.truth import Known, Pairs, Pictures
-from findalike.train import captions, data, sampling
+from findalike.train import captions, data, sampling, splits
 from findalike.types import Asset, Value
 
 
@@ -54,6 +54,31 @@ def test_copies_in_pairs_are_one_picture() -> None:
     assert len(set(examples.labels)) == 2
     with pytest.raises(UsageError, match="no two pictures are said to be the same"):
         data.of_pairs(found, Pairs(np.array([0]), np.array([1]), np.array([True])), "pairs.csv")
+
+
+def paired(groups: int) -> data.Examples:
+    """Groups of two pictures and of three, in turn."""
+    rows, place = [], 0
+    for number in range(groups):
+        rows += [(place, place + 1), (place, place + 2)][: 1 + number % 2]
+        place += 2 + number % 2
+    first, second = np.array(rows).T
+    found = pictures(*(f"{n:03}" for n in range(place)))
+    return data.of_pairs(found, Pairs(first, second, np.ones(len(rows), np.bool_)), "pairs.csv")
+
+
+@pytest.mark.parametrize("how", ["class", "random"])
+def test_pairs_are_split_by_groups(how: str) -> None:
+    examples = paired(20)
+    split = splits.make(examples, how, 1)
+    of = {part: {examples.labels[place] for place in split.places(part)} for part in splits.PARTS}
+    assert {part: len(groups) for part, groups in of.items()} == {"train": 10, "validation": 4, "test": 6}
+    assert len(set.union(*of.values())) == 20
+    assert splits.of_unseen(examples, split)
+    assert splits.make(examples, how, 2).parts != split.parts
+    assert splits.make(paired(6), how, 0)
+    with pytest.raises(UsageError, match=r"pairs.csv: 4 groups .* mark 2 more matches"):
+        splits.make(paired(4), how, 0)
 
 
 @pytest.mark.parametrize("across", [None, "side"])

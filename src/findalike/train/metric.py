@@ -155,7 +155,7 @@ def train(
         raise KeyboardInterrupt
     after = judges[TEST].of(task.embedded(task.split.places(TEST)))
     seed = task.plan.schedule.seed
-    by_class = task.split.how == splits.BY_CLASS
+    by_class = splits.of_unseen(task.examples, task.split)
     several = tuple(measure.compare(before[TEST], after, each, seed, by_class) for each in (MAP, FIRST))
     return Outcome(fit, before[VALIDATION].map, several, task.split)
 

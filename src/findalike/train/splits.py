@@ -15,7 +15,7 @@ import numpy as np
 
 from findalike.errors import UsageError
 from findalike.evaluate.truth import Labels
-from findalike.train.data import Examples, Places
+from findalike.train.data import CLASSES, Examples, Places
 
 TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 SHARES = (0.5, 0.2, 0.3)
@@ -24,7 +24,7 @@ BY_CLASS, RANDOM = "class", "random"
 T = TypeVar("T")
 
 LEAST_CLASSES = 6
-"""Of a split by class: two in each part, since one cannot be told from anything."""
+"""Of a split by class, or of pairs by groups: two in each part, since one cannot be told from anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,11 @@ class Split:
 
 def make(examples: Examples, how: str = BY_CLASS, seed: int = 0) -> Split:
     """Split by `class`, so that what is measured on are classes that were not learned; `random`, by class in
-    proportion; or `COLUMN=VALUE`, where the pictures of the value are those to measure on. Raises
-    UsageError."""
-    if how == BY_CLASS:
+    proportion; or `COLUMN=VALUE`, where the pictures of the value are those to measure on. Pairs and
+    triplets are split by the groups that hang together, `random` too. Raises UsageError."""
+    if examples.kind != CLASSES and how in (BY_CLASS, RANDOM):
+        parts = by_group(examples, seed)
+    elif how == BY_CLASS:
         parts = by_class(examples.labels, seed)
     elif how == RANDOM:
         parts = stratified(examples.labels, seed)
@@ -63,21 +65,34 @@ def make(examples: Examples, how: str = BY_CLASS, seed: int = 0) -> Split:
     return split
 
 
+def of_unseen(examples: Examples, split: Split) -> bool:
+    """Whether what is measured on are whole classes, or groups of pairs, of which nothing was learned."""
+    return split.how == BY_CLASS or (examples.kind != CLASSES and split.how == RANDOM)
+
+
 def by_class(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
     """Whole classes for each part. Raises UsageError where there are too few."""
-    sizes = Counter(labels)
-    classes = sorted(sizes)
-    repeated = [label for label in classes if sizes[label] > 1]
+    repeated = _repeated(labels)
     if len(repeated) < LEAST_CLASSES:
         raise UsageError(
             f"{len(repeated)} classes have two pictures or more, and a split by class needs {LEAST_CLASSES}, "
             "two for each of learning, choosing and measuring: give --split random, which measures on other "
             "pictures of the same classes"
         )
-    random = np.random.default_rng(seed)
-    of = _dealt(random.permutation(repeated).tolist(), shares, 2)
-    of |= _dealt(random.permutation([label for label in classes if label not in of]).tolist(), shares, 0)
-    return [of[label] for label in labels]
+    return _whole(labels, repeated, seed, shares)
+
+
+def by_group(examples: Examples, seed: int, shares: Sequence[float] = SHARES) -> list[str]:
+    """Whole groups of pictures that hang together for each part. Raises UsageError where there are too
+    few."""
+    groups = _repeated(examples.labels)
+    if (missing := LEAST_CLASSES - len(groups)) > 0:
+        raise UsageError(
+            f"{examples.of}: {len(groups)} groups of pictures hang together, and it takes {LEAST_CLASSES}, "
+            f"two for each of learning, choosing and measuring: mark {missing} more matches, or name "
+            f"{missing} more pairs that are the same, each of pictures that are in none yet"
+        )
+    return _whole(examples.labels, groups, seed, shares)
 
 
 def stratified(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
@@ -119,6 +134,19 @@ def table(examples: Examples, split: Split) -> str:
     for asset, label, part in zip(examples.pictures.assets, examples.labels, split.parts, strict=True):
         writer.writerow([asset.uri, label, part])
     return out.getvalue()
+
+
+def _repeated(labels: Sequence[str]) -> list[str]:
+    """The labels of two pictures or more, in order."""
+    return sorted(label for label, size in Counter(labels).items() if size > 1)
+
+
+def _whole(labels: Sequence[str], repeated: Sequence[str], seed: int, shares: Sequence[float]) -> list[str]:
+    random = np.random.default_rng(seed)
+    of = _dealt(random.permutation(repeated).tolist(), shares, 2)
+    alone = sorted(set(labels) - set(of))
+    of |= _dealt(random.permutation(alone).tolist(), shares, 0)
+    return [of[label] for label in labels]
 
 
 def _dealt(things: Sequence[T], shares: Sequence[float], least: int) -> dict[T, str]:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from findalike import __version__
 from findalike.encode import file_card, whitening
 from findalike.errors import UsageError
-from findalike.train import data, measure
+from findalike.train import data, measure, splits
 from findalike.train.data import CLASSES, Examples
 from findalike.train.linear import Line, line
 from findalike.train.measure import FIRST, MAP, Comparison, Judge
-from findalike.train.splits import BY_CLASS, TEST, TRAIN, VALIDATION, Split
+from findalike.train.splits import TEST, TRAIN, VALIDATION, Split
 from findalike.types import Vectors
 
 DIM = 128
@@ -117,7 +117,7 @@ def learn(
             "no picture of the part for test has anything to find; give more pictures, or another --split or "
             "--seed"
         )
-    by_class = split.how == BY_CLASS
+    by_class = splits.of_unseen(examples, split)
     comparisons = tuple(measure.compare(before, after, each, split.seed, by_class) for each in (MAP, FIRST))
     return found, Outcome(power, tuple(tried), comparisons, split)
 
