@@ -357,7 +357,7 @@ def test_better_is_said_only_of_what_chance_does_not_give() -> None:
     assert not measure.compare(measured(noise), measured(noise)).better
 
 
-@pytest.mark.parametrize(("classes", "p"), [(3, math.nan), (6, 2 / 2**6)])
+@pytest.mark.parametrize(("classes", "p"), [(5, math.nan), (6, 2 / 2**6)])
 def test_of_new_classes_each_counts_as_one(classes: int, p: float) -> None:
     """A hundred pictures of each gain alike: that is one gain for each class, whose signs fall out all the
     same by chance twice in 2 to the number of classes."""
@@ -368,8 +368,8 @@ def test_of_new_classes_each_counts_as_one(classes: int, p: float) -> None:
     assert (found.queries, found.classes) == (len(codes), classes)
     assert found.difference.value == pytest.approx(0.1 + 0.01 * np.arange(classes).mean())
     assert found.p == pytest.approx(p, abs=0.006, nan_ok=True)
-    assert found.difference.known == (classes > 3)
-    assert found.better == (classes > 3)
+    assert found.difference.known == (classes > 5)
+    assert found.better == (classes > 5)
 
 
 # Where a head begins

@@ -167,8 +167,12 @@ def _use(outcome: Any, target: Path) -> str:
     use = f"findalike index FOLDER --encoder file:{target}"
     if outcome.better:
         return f"To use it: {use}"
-    return ("It was not shown to be better: more pictures and classes may help, another --loss, or, where "
-            f"all classes are known, --split random. To use it all the same: {use}")  # fmt: skip
+    of_known = " To measure on other pictures of the classes it knows: --split random."
+    further = of_known if outcome.split.how == splits.BY_CLASS else ""
+    return (
+        f"It was not shown to be better: more pictures and classes may help.{further} "
+        f"To use it all the same: {use}"
+    )
 
 
 def finish(

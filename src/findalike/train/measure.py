@@ -22,6 +22,9 @@ from findalike.types import Card, Vectors
 MAP, FIRST = "mAP", "recall@1"
 """What is measured: the mean of average precision, and how often the first result is right."""
 
+LEAST_CLASSES = 6
+"""Of fewer, even if all gain, signs that chance gives are the same too often for a p below .05."""
+
 _BLOCK = 2_000_000
 """Similarities that are ordered at a time."""
 
@@ -47,7 +50,7 @@ class Measured:
 class Comparison:
     """One measure before and after on the same queries: means, their difference with its 95 % interval, and
     the two-sided p of a paired test. Where it is asked what other classes gain, the queries of a class hang
-    together: `classes` tells how many were measured on, and of fewer than `bootstrap.LEAST` nothing is known
+    together: `classes` tells how many were measured on, and of fewer than `LEAST_CLASSES` nothing is known
     of the interval and p, which are NaN."""
 
     metric: str
@@ -138,7 +141,7 @@ def _by_class(differences: PerQuery, classes: Places, seed: int) -> tuple[Interv
     sums = np.bincount(places, weights=differences).astype(np.float64)
     totals = np.stack([sums, np.bincount(places).astype(np.float64)], axis=1)
     mean, count = float(differences.mean()), len(totals)
-    if count < bootstrap.LEAST:
+    if count < LEAST_CLASSES:
         return Interval(mean, math.nan, math.nan), math.nan, count
     drawn = bootstrap.sums(totals, seed=seed)
     low, high = bootstrap.percentiles(drawn[:, :1] / drawn[:, 1:], count)
