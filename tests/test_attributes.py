@@ -644,6 +644,13 @@ def test_tables_are_for_people(shop: Path, cli: Cli) -> None:
     assert {line.split("\t")[0] for line in values.splitlines()[1:]} == {"red", "blue", "green"}
 
 
+def test_no_cell_of_a_table_is_a_formula() -> None:
+    library = made(lambda n: {"=color": ("=cmd|'/c calc'!A0", "@red", "plain-blue")[n % 3]}, 3)
+    rows = list(csv.reader(io.StringIO("".join(attributes.lines(library.store, ["=color"])))))
+    assert rows[0][2] == "'=color"
+    assert [row[2] for row in rows[1:]] == ["'=cmd|'/c calc'!A0", "'@red", "plain-blue"]
+
+
 def test_a_card_says_all_that_was_measured() -> None:
     info = made(half_labelled, 60).learn_attribute("color").info
     assert isinstance(info, AttributeInfo)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from findalike.attributes.card import confidence_column
 from findalike.filters import Filter
+from findalike.present.cells import safe
 from findalike.store.base import Store
 from findalike.types import Asset
 
@@ -16,7 +17,8 @@ GIVEN, PREDICTED, NONE = "given", "predicted", ""
 
 def lines(store: Store, columns: Sequence[str], where: Filter | None = None) -> Iterator[str]:
     """A CSV file, line by line, by path: path and id of each picture, and of each column its value, the
-    confidence of a prediction, and whether it was given or predicted."""
+    confidence of a prediction, and whether it was given or predicted. A text that a spreadsheet would take
+    for a formula begins with a quote."""
     head = ["path", "id", *(name for c in columns for name in (c, confidence_column(c), f"{c}_by"))]
     yield _line(head)
     ids = [asset_id for _, asset_id in store.listing(where)]
@@ -37,5 +39,5 @@ def _record(asset: Asset, columns: Sequence[str]) -> list[object]:
 
 def _line(values: Sequence[object]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerow(map(safe, values))
     return buffer.getvalue()

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from findalike.present.cells import safe
 from findalike.query import MEASURES
 from findalike.types import Asset
 from findalike.web.files import original
@@ -75,13 +76,8 @@ def as_csv(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(names)
-    writer.writerows([_safe(value) for value in row] for row in rows)
+    writer.writerows([safe(value) for value in row] for row in rows)
     return out.getvalue()
-
-
-def _safe(value: object) -> object:
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if risky else value
 
 
 class _Pipe(io.RawIOBase):
