@@ -105,7 +105,7 @@ def measured(case: Case, folder: Path) -> dict[str, Any]:
         told = (spread(before), spread(after), spread(after - before, "+"))
         goal = case.goal if name == case.metric else ""
         print("{:36} {:9} {:>12} {:>12} {:>13}".format(case.name, name, *told), f" {goal:8}",
-              ", ".join(f"{each:.4f}" for each in p))  # fmt: skip
+              ", ".join("not told" if np.isnan(each) else f"{each:.4f}" for each in p))  # fmt: skip
     found["epochs"] = [outcome.fit.best_epoch for outcome in outcomes]
     print(f"{'':36} best epochs {found['epochs']}, {found['seconds']:.0f} s of processor time each")
     return found
