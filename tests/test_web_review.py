@@ -271,6 +271,17 @@ def test_learning_anew_takes_the_answers(served: Served, client: httpx.Client) -
     assert known["accuracy"] == told["lesson"]["accuracy"]
 
 
+def test_an_attribute_that_was_forgotten_is_none(served: Served, client: httpx.Client) -> None:
+    def listed() -> list[str]:
+        return [each["column"] for each in client.get("/v1/attributes").json()["attributes"]]
+
+    assert listed() == ["colour"]
+    served.library.forget_attribute("colour")
+    assert listed() == []
+    problem = client.get("/v1/review", params={"column": "mood"}).json()
+    assert "attributes are: none" in problem["detail"]
+
+
 def test_what_is_no_attribute_is_refused(served: Served, client: httpx.Client) -> None:
     case = dealt(client, ADA)[0]
     session = {"session": ADA}

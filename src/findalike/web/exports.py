@@ -75,7 +75,7 @@ def as_csv(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     quote."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(names)
+    writer.writerow(map(safe, names))
     writer.writerows([safe(value) for value in row] for row in rows)
     return out.getvalue()
 

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from findalike.attributes.answers import Answer
-from findalike.attributes.card import CONFIDENCE, AttributeInfo
+from findalike.attributes.card import CONFIDENCE, AttributeInfo, confidence_column
 from findalike.attributes.review import Case, Outdated, Review
 from findalike.attributes.standing import Standing
+from findalike.filters import IsNull, Not
+from findalike.library import Library
 from findalike.web.exports import as_csv, attached
 from findalike.web.problems import ProblemError
 from findalike.web.responses import JSON, described_as, problems, service_of
@@ -159,13 +161,19 @@ def _attributes(service: Service) -> list[dict[str, Any]]:
     library = service.library
     learned = {info.column: info for info in library.attributes()}
     columns = library.store.columns()
-    guessed = {name.removesuffix(CONFIDENCE) for name in columns if name.endswith(CONFIDENCE)}
-    names = sorted({*learned, *(name for name in guessed if columns.get(name) in ("text", "boolean"))})
+    guessed = {name.removesuffix(CONFIDENCE) for name in columns if name.endswith(CONFIDENCE)} - {*learned}
+    told = (name for name in guessed if columns.get(name) in ("text", "boolean") and _told(library, name))
+    names = sorted({*learned, *told})
     return [
         _told_attribute(library.review(name).standing(), name, learned.get(name))
         for name in names
         if name in columns
     ]
+
+
+def _told(library: Library, column: str) -> bool:
+    """Whether any picture has a predicted value: the columns stay when an attribute is forgotten."""
+    return library.store.count(Not(IsNull(confidence_column(column)))) > 0
 
 
 def _told_attribute(now: Standing, name: str, info: AttributeInfo | None) -> dict[str, Any]:
