@@ -260,14 +260,38 @@ def test_a_network_that_is_gone_is_named_with_what_to_type(
     with findalike.open(opened.path) as library:
         with pytest.raises(FindalikeError, match=r"net\.onnx is gone.*findalike index --encoder file:PATH"):
             library.search(drawings / "1.png", encoder=f"file:{tmp_path / 'net'}")
-        small.network(tmp_path / "moved.onnx")
-        with pytest.raises(FindalikeError, match="is gone"):
-            library.add(drawings)
         small.network(tmp_path / "net.onnx", seed=1)  # another training under the old name
         with pytest.raises(EncoderError, match="is not the file that file:net-"):
             library.search(drawing(77), encoder=library_space(library))
         with pytest.raises(FindalikeError, match=r"holds .*, not file:.*findalike index --encoder"):
             library.search(drawing(77), encoder=f"file:{tmp_path / 'net'}")
+
+
+@pytest.mark.parametrize("seed", [None, 1], ids=["gone", "another"])
+def test_a_network_that_is_lost_keeps_nothing_else_from_being_indexed(
+    opened: findalike.Library, drawings: Path, tmp_path: Path, seed: int | None
+) -> None:
+    small.network(tmp_path / "net.onnx")
+    opened.add(drawings, encoder=f"file:{tmp_path / 'net'}")
+    opened.close()
+    if seed is None:
+        (tmp_path / "net.onnx").unlink()
+    else:
+        small.network(tmp_path / "net.onnx", seed=seed)
+    drawing(77).save(tmp_path / "new.png")
+    with findalike.open(opened.path) as library:
+        before = library.store.status()
+        report = library.add(tmp_path / "new.png")
+        assert report.added == 1
+        (failure,) = report.failures
+        assert (failure.uri, failure.stage) == (str(tmp_path / "net.onnx"), "encode")
+        assert "net.onnx" in failure.error
+        grown = {space: one.rows - before[space].rows for space, one in library.store.status().items()}
+        assert grown == {space: int(not space.startswith("file:")) for space in before}
+    small.network(tmp_path / "net.onnx")
+    with findalike.open(opened.path) as library:
+        assert library.add(tmp_path / "new.png").failures == ()
+        assert library.store.status()[library_space(library)].rows == before[BASE.space].rows + 1
 
 
 def library_space(library: findalike.Library) -> str:
@@ -537,6 +561,29 @@ def test_a_card_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> 
     small.head(tmp_path / "head.onnx", BASE, DIM)
     (tmp_path / "head.json").write_text(text)
     assert "head.json" in refused(tmp_path / "head.onnx")
+
+
+@pytest.mark.parametrize("names", [("me",), ("one", "other")])
+def test_a_head_that_is_under_itself_is_named(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """The base of each is the next, of the last the first."""
+    for name, base in zip(names, (*names[1:], names[0]), strict=True):
+        small.head(tmp_path / f"{name}.onnx", BASE, DIM)
+        card = tmp_path / f"{name}.json"
+        values = json.loads(card.read_text())
+        values["base"]["reference"] = f"file:{tmp_path / base}.onnx"
+        card.write_text(json.dumps(values))
+    with pytest.raises(EncoderError, match=rf"{names[0]}\.onnx cannot be its own base"):
+        catalog.find(f"file:{tmp_path / names[0]}")
+
+
+def test_a_head_is_not_taken_for_its_base_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    small.head(tmp_path / "a" / "shop.onnx", BASE, DIM)
+    below = catalog.find(f"file:{tmp_path / 'a' / 'shop'}")
+    small.head(tmp_path / "b" / "shop.onnx", below, 3)
+    found = file.base(catalog.find(f"file:{tmp_path / 'b' / 'shop'}"))
+    assert (found, below.dim) == (below, DIM)
 
 
 @pytest.mark.parametrize("gone", ["head.onnx", "head.json"])

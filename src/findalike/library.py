@@ -272,13 +272,14 @@ class Library(Learning, Attributes, Cleanup):
         return self.add(*paths, wait=wait)
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
-        """The encoders of cards. A space whose learned file is gone or spoilt is left as it is, and named."""
+        """The encoders of cards. A space of what was learned or trained, whose files are gone or spoilt, is left
+        as it is, and named."""
         encoders, lost = [], []
         for card in cards:
             try:
                 encoders.append(self._encoder(self._installed(card)))
             except (EncoderError, LibraryMismatch) as error:
-                if not learned.kept(card):
+                if not (learned.kept(card) or pairs.is_trained(card)):
                     raise
                 lost.append(Failure(card.source.partition(":")[2], "encode", str(error)))
         return encoders, lost
