@@ -492,6 +492,20 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_best(
     assert all(torch.isfinite(each).all() for each in task.model.state_dict().values())
 
 
+def test_a_beginning_that_is_not_finite_is_said_and_no_interrupt(
+    examples: Examples, vectors: Vectors
+) -> None:
+    task = task_of(examples, vectors)
+    with torch.no_grad():
+        next(task.network.parameters()).fill_(float("nan"))
+    with pytest.raises(UsageError, match="training begins from gives numbers that are not finite"):
+        metric.train(task, vectors)
+    spoilt = vectors.copy()
+    spoilt[0, 0] = np.inf
+    with pytest.raises(UsageError, match="not finite"):
+        metric.train(task_of(examples, vectors), spoilt)
+
+
 def test_a_checkpoint_of_another_run_is_refused(examples: Examples, vectors: Vectors, tmp_path: Path) -> None:
     file = tmp_path / "run.checkpoint.npz"
     task = task_of(examples, vectors, schedule=Schedule(epochs=1))

@@ -1,5 +1,5 @@
-"""The training of an autoencoder: no labels are learned from, but where there are some they say when to stop,
-and how well the codes find; without any, how well unseen pictures are drawn again says it."""
+"""The training of an autoencoder: no labels are learned from. How like the drawings are to unseen pictures says
+when to stop; where there are labels, they say how well the codes find."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Drawing(Whole):
             yield self.network.loss(self.fetch(batch, random).to(self.device))
 
     def measure(self) -> float:
-        if self.judged:
-            return Whole.measure(self)
+        """Never by labels: codes of colours and coarse shapes find no more after learning to draw than before,
+        and so the untrained network would be chosen."""
         return float(self.likeness(self.split.places(VALIDATION)).mean())
 
     def likeness(self, places: Places) -> NDArray[np.float64]:
@@ -95,16 +95,18 @@ def train(
 ) -> Outcome:
     """As `metric.train`. What is drawn again is compared with the mean picture, which knows nothing of it;
     where there are labels, the codes come first, compared with `start`. Raises UsageError as that does."""
+    several: tuple[Comparison, ...] = ()
     if of.judged:
         found = metric.train(of, start, checkpoint, resume, purpose, watch)
-        fit, begun, several, split = found.fit, found.start, found.comparisons, found.split
+        fit, several = found.fit, found.comparisons
     else:
-        begun, several, split = float(of.of_mean(of.split.places(VALIDATION)).mean()), (), of.split
         fit = loop.fit(of, of.plan.schedule, checkpoint, resume, purpose, watch)
         if not fit.values:
             raise KeyboardInterrupt
-    places = split.places(TEST)
-    return Outcome(fit, begun, (*several, _compared(of.of_mean(places), of.likeness(places), of)), split)
+    begun = float(of.of_mean(of.split.places(VALIDATION)).mean())
+    places = of.split.places(TEST)
+    drawn = _compared(of.of_mean(places), of.likeness(places), of)
+    return Outcome(fit, begun, (*several, drawn), of.split, LIKENESS)
 
 
 def _compared(before: NDArray[np.float64], after: NDArray[np.float64], of: Drawing) -> Comparison:

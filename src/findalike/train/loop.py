@@ -26,6 +26,11 @@ FINISHED, PATIENCE, NOT_A_NUMBER, INTERRUPTED = "finished", "no better", "not a 
 EVERY = 5.0
 """Seconds between two writings of where a run stands: an epoch of a head takes less than writing it does."""
 
+NOT_FINITE = (
+    "what training begins from gives numbers that are not finite, so nothing can be learned: name another "
+    "--encoder, or give --device cpu"
+)
+
 LARGEST_GRADIENT = 5.0
 """Of the length of all gradients together: longer ones are shortened to it."""
 
@@ -161,6 +166,16 @@ def fit(
     if run.best:
         task.model.load_state_dict(run.best)
     return Fit(tuple(run.values), tuple(run.losses), run.best_epoch if run.values else 0, ended)
+
+
+def check_begun(fit: Fit) -> None:
+    """Raises UsageError for a run that began from numbers that are not finite, so that nothing was learned,
+    and KeyboardInterrupt for one that was interrupted before its beginning was measured."""
+    if fit.values:
+        return
+    if fit.ended == NOT_A_NUMBER:
+        raise UsageError(NOT_FINITE)
+    raise KeyboardInterrupt
 
 
 def device(name: str = "auto") -> torch.device:

@@ -60,16 +60,23 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How it went, the measure of the beginning on what was chosen by, and what was measured at last, on
-    pictures that nothing was learned from."""
+    pictures that nothing was learned from. `chosen` names the measure that chose where it is not the first of
+    these."""
 
     fit: Fit
     start: float
     comparisons: tuple[Comparison, ...]
     split: Split
+    chosen: str = ""
 
     @property
     def better(self) -> bool:
         return self.comparisons[0].better
+
+    @property
+    def measure(self) -> str:
+        """What the best was chosen by."""
+        return self.chosen or self.comparisons[0].metric
 
 
 @dataclass(slots=True)
@@ -143,7 +150,9 @@ def train(
     watch: Watch = lambda _: None,
 ) -> Outcome:
     """Train a task, and hold what came out against where it began: `start` has a vector for each example.
-    Raises UsageError where the beginning has nothing to find, and as `loop.fit` does."""
+    Raises UsageError where the beginning has nothing to find or is not finite, and as `loop.fit` does."""
+    if not np.isfinite(start).all():
+        raise UsageError(loop.NOT_FINITE)
     judges = {part: judge(task.examples, task.split, part, task.plan) for part in (VALIDATION, TEST)}
     before = {part: each.of(start[task.split.places(part)]) for part, each in judges.items()}
     for part, found in before.items():
@@ -151,8 +160,7 @@ def train(
             raise UsageError(f"no picture of the part for {part} has anything to find; give more pictures, "
                              "or another --split or --seed")  # fmt: skip
     fit = loop.fit(task, task.plan.schedule, checkpoint, resume, purpose, watch)
-    if not fit.values:
-        raise KeyboardInterrupt
+    loop.check_begun(fit)
     after = judges[TEST].of(task.embedded(task.split.places(TEST)))
     seed = task.plan.schedule.seed
     by_class = splits.of_unseen(task.examples, task.split)
