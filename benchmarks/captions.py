@@ -86,7 +86,7 @@ def of_parts(
         if way is None:
             line = words.begun(some.vectors, some.targets, side.known)
         else:
-            _, line, _ = devise.taught(some, way[0], Plan(way[1], DECIDES, seed=seed))
+            _, line, _, _ = devise.taught(some, way[0], Plan(way[1], DECIDES, seed=seed))
         ranks = words.measured(line.of(asked.vectors), asked)
         rows.append([*(ranks.mean(measure) for measure in MEASURES), ranks.median_rank])
         by_picture[held] += words.by_picture(ranks, DECIDES) / SEEDS

@@ -136,6 +136,39 @@ def test_chance_is_that_of_pairs_that_do_not_belong_together() -> None:
     assert words.chance(found, some) == pytest.approx((np.mean(apart), np.std(apart)), abs=1e-5)
 
 
+def test_the_pictures_that_are_measured_on_do_not_calibrate_the_head() -> None:
+    some, _ = lesson(60)
+    said = [[f"picture {n}", f"number {n}"] for n in range(60)]
+    captioned = captions.Captioned(of([f"{n:02}" for n in range(60)]), tuple(map(tuple, said)), "said")
+    side = devise.Side(lambda texts: some.meanings[: len(texts)], lambda chance: {}, None, 6)
+    _, held = devise.split(60, devise.TEST, 0)
+    other = some.vectors.copy()
+    other[held] = rows(len(held), 12, 99)
+    one, two = (devise.learn(captioned, vectors, side, devise.Plan()) for vectors in (some.vectors, other))
+    assert one[1] == two[1]
+    assert one[3].comparisons[0].after != two[3].comparisons[0].after
+
+
+def test_what_is_held_out_is_learned_of_the_others() -> None:
+    some, _ = lesson(20)
+    learned: list[int] = []
+
+    def learn(part: Lesson) -> Line:
+        learned.append(len(part))
+        return words.fitted(part, None).line(1.0)
+
+    found = words.held_out(some, learn, 3)
+    assert learned == [16] * words.FOLDS
+    for turn in range(words.FOLDS):
+        kept, held = words.dealt(20, turn, 3)
+        x = np.hstack([some.vectors[kept], np.ones((16, 1))])
+        targets = some.part(kept).targets
+        begun = np.vstack([np.zeros((12, 6)), targets.mean(axis=0)])
+        weights = begun + np.linalg.solve(x.T @ x + np.eye(13), x.T @ (targets - x @ begun))
+        plain = np.hstack([some.vectors[held], np.ones((4, 1))]) @ weights
+        np.testing.assert_allclose(found[held], unit(plain.astype(np.float32)), atol=1e-4)
+
+
 def test_a_good_start_is_kept_and_a_bad_one_left() -> None:
     some, true = lesson()
     bad = line(rows(12, 6, 9), np.zeros(6))
@@ -175,10 +208,12 @@ def test_contrastive_training_brings_pictures_to_their_texts_and_again_the_same(
     start = line(0.3 * rows(12, 6, 8), np.zeros(6))
     before = words.measured(start.of(some.vectors), some).mean("mrr")
     runs = [contrast.train(some, lambda _: start, "mrr", Schedule(30, 30, 0), "cpu") for _ in range(2)]
-    (found, fit), (again, _) = runs
+    (found, fit, unseen), (again, _, _) = runs
     assert words.measured(found.of(some.vectors), some).mean("mrr") > before
     assert fit.best_epoch == int(np.argmax(fit.values))
     np.testing.assert_array_equal(found.matrix, again.matrix)
+    np.testing.assert_allclose(np.linalg.norm(unseen, axis=1), 1, atol=1e-5)
+    assert words.measured(unseen, some).mean("mrr") > before
 
 
 def test_the_loss_is_that_of_a_plain_loop() -> None:

@@ -16,6 +16,7 @@ from findalike.train import loop
 from findalike.train.linear import Line, line
 from findalike.train.loop import Fit, Schedule, Watch
 from findalike.train.words import FOLDS, Lesson, Starts, dealt, measured
+from findalike.types import Vectors
 
 RATE, DROPOUT, TEMPERATURE, BATCH = 3e-4, 0.35, 0.05, 256
 """Of `training/train_words.py`, but the batch: a few hundred pictures are one."""
@@ -95,15 +96,17 @@ def train(
     schedule: Schedule,
     device: str = "auto",
     watch: Watch = lambda _: None,
-) -> tuple[Line, Fit]:
+) -> tuple[Line, Fit, Vectors]:
     """A line learned on a lesson, for as many epochs as cross-validation finds best by how texts find their
-    pictures, and how it went: `Fit.values` are means over the parts held out.
+    pictures; how it went: `Fit.values` are means over the parts held out; and what lines that did not learn a
+    picture made of it, shape (n, dim).
 
     A few held-out pictures alone could not tell epochs apart: with all of them in turn, each counts. Raises
     UsageError for a device that cannot be used, and KeyboardInterrupt before anything was learned.
     """
     on = loop.device(device)
-    fits = [_held_out(some, starts, measure, schedule, turn, on, watch) for turn in range(FOLDS)]
+    unseen = np.zeros((len(some), some.meanings.shape[1]), np.float32)
+    fits = [_held_out(some, starts, measure, schedule, turn, on, watch, unseen) for turn in range(FOLDS)]
     _go_on(fits)
     least = min(len(fit.values) for fit in fits)
     values = np.mean([fit.values[:least] for fit in fits], axis=0)
@@ -111,7 +114,8 @@ def train(
     task = Contrast(some, starts(some), Until(best), on)
     last = loop.fit(task, replace(schedule, patience=1))
     losses = tuple(np.mean([fit.losses[: least - 1] for fit in fits], axis=0).tolist())
-    return task.line(), Fit(tuple(map(float, values)), losses, last.best_epoch, _ending([*fits, last]))
+    fit = Fit(tuple(map(float, values)), losses, last.best_epoch, _ending([*fits, last]))
+    return task.line(), fit, unseen
 
 
 def _held_out(
@@ -122,7 +126,9 @@ def _held_out(
     turn: int,
     on: torch.device,
     watch: Watch,
+    unseen: Vectors,
 ) -> Fit:
+    """How learning without a fold went; `unseen` takes what came of its pictures."""
     kept, held = dealt(len(some), turn, schedule.seed)
     learned, asked = some.part(kept), some.part(held)
 
@@ -133,7 +139,9 @@ def _held_out(
         return measured(vectors, asked).mean(measure)
 
     task = Contrast(learned, starts(learned), judge, on)
-    return loop.fit(task, replace(schedule, patience=schedule.epochs + 1), watch=watch)
+    fit = loop.fit(task, replace(schedule, patience=schedule.epochs + 1), watch=watch)
+    unseen[held] = task.line().of(asked.vectors)
+    return fit
 
 
 def _go_on(fits: Sequence[Fit]) -> None:

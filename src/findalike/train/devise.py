@@ -97,15 +97,15 @@ def learn(
     """The line, what chance finds by it, the places of the pictures that it was learned from, and how it
     went.
 
-    `vectors` has a row for each picture. A part is set aside first and measured on at the end. Raises
-    UsageError for what cannot be learned from.
+    `vectors` has a row for each picture. A part is set aside first and measured on at the end, and nothing
+    that the head or its card holds comes of it. Raises UsageError for what cannot be learned from.
     """
     every = words.lesson(captioned, vectors, texts.read)
     learned, held = split(len(every), plan.test, plan.seed)
     some, asked = every.part(learned), every.part(held)
-    start, found, told = taught(some, texts, plan, watch)
+    start, found, unseen, told = taught(some, texts, plan, watch)
     before, after = (words.measured(each.of(asked.vectors), asked) for each in (start, found))
-    chance = words.chance(found.of(asked.vectors), asked)
+    chance = words.chance(unseen, some)
     outcome = Outcome(
         tuple(words.compared(before, after, name, plan.seed) for name in _measures(plan.measure)),
         (before.median_rank, after.median_rank),
@@ -152,21 +152,27 @@ def _measures(first: str) -> list[str]:
     return list(dict.fromkeys([first, "recall@1", "recall@10" if first != "map" else "map", "mrr"]))
 
 
-def taught(some: Lesson, texts: Side, plan: Plan, watch: Any = None) -> tuple[Line, Line, dict[str, Any]]:
-    """Where learning starts, the line that comes of it, and what `Outcome` says of how."""
+def taught(
+    some: Lesson, texts: Side, plan: Plan, watch: Any = None
+) -> tuple[Line, Line, Vectors, dict[str, Any]]:
+    """Where learning starts, the line that comes of it, what lines that did not learn a picture make of it,
+    and what `Outcome` says of how."""
     if plan.loss == RIDGE:
         choice = words.choose(some, texts.known, plan.measure, plan.seed)
         ridges = words.fitted(some, texts.known)
-        found = ridges.line(choice.strength) if choice.changes else ridges.start
+        found = choice.line(ridges)
+        unseen = words.held_out(some, lambda part: choice.line(words.fitted(part, texts.known)), plan.seed)
         how = {"strength": choice.strength if choice.changes else None}
-        return ridges.start, found, {"how": how, "curve": (choice.start, *choice.tried.values())}
+        return ridges.start, found, unseen, {"how": how, "curve": (choice.start, *choice.tried.values())}
     starts = _starts(some, texts, plan)
     contrast = plugins.on_use("findalike.train.contrast", "findalike[train]")
     loop = plugins.on_use("findalike.train.loop", "findalike[train]")
     schedule = loop.Schedule(plan.epochs, plan.epochs, plan.seed)
-    found, fit = contrast.train(some, starts, plan.measure, schedule, plan.device, watch or (lambda _: None))
+    found, fit, unseen = contrast.train(
+        some, starts, plan.measure, schedule, plan.device, watch or (lambda _: None)
+    )
     told = {"how": {"epochs": fit.best_epoch, "ended": fit.ended}, "curve": fit.values, "ended": fit.ended}
-    return starts(some), found, told
+    return starts(some), found, unseen, told
 
 
 def _starts(some: Lesson, texts: Side, plan: Plan) -> Starts:

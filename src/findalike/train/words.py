@@ -122,6 +122,9 @@ class Choice:
         """Whether anything is learned at all."""
         return self.strength < STRENGTHS[-1]
 
+    def line(self, ridges: Ridge) -> Line:
+        return ridges.line(self.strength) if self.changes else ridges.start
+
 
 def lesson(captioned: Captioned, vectors: Vectors, read: Reader) -> Lesson:
     """What is learned from: `vectors` has a row for each picture. Raises UsageError for texts that all mean
@@ -203,6 +206,15 @@ def fitted(some: Lesson, known: Line | None) -> Ridge:
     """The lines of all strengths, learned on a lesson."""
     targets = some.targets
     return ridge(some.vectors, targets, begun(some.vectors, targets, known))
+
+
+def held_out(some: Lesson, learn: Callable[[Lesson], Line], seed: int = 0) -> Vectors:
+    """What a line makes of each picture that is learned of the others, without its fold: shape (n, dim)."""
+    found = np.zeros((len(some), some.meanings.shape[1]), np.float32)
+    for turn in range(FOLDS):
+        kept, held = dealt(len(some), turn, seed)
+        found[held] = learn(some.part(kept)).of(some.vectors[held])
+    return found
 
 
 def chance(found: Vectors, some: Lesson) -> tuple[float, float]:
