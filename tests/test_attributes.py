@@ -635,13 +635,14 @@ def test_the_program_says_what_is_wrong(shop: Path, cli: Cli, tmp_path: Path) ->
 def test_tables_are_for_people(shop: Path, cli: Cli) -> None:
     run = cli("attributes", "learn", "-c", "color", "--values", "red,blue,green", library=shop)
     assert run.returncode == 0, run.stderr
-    methods, values = run.stdout.split("value\t", 1)
-    assert methods.splitlines()[0].split("\t")[:3] == ["method", "accuracy", "folds"]
-    assert {line.split("\t")[0].removesuffix(" ←") for line in methods.splitlines()[1:]} == {
-        "probe",
-        "colours",
-    }
-    assert {line.split("\t")[0] for line in values.splitlines()[1:]} == {"red", "blue", "green"}
+    assert all(line.isprintable() for line in run.stdout.replace("\t", " ").splitlines())
+    title, *methods, of, head, red, blue, green = run.stdout.splitlines()
+    assert title == "color: 3 values, 12 labelled pictures, 4 folds"
+    assert methods[0].split("\t")[:4] == ["method", "accuracy", "of", "folds"]
+    told = {line.split("\t")[0].removesuffix(" ←"): line.split("\t")[2] for line in methods[1:]}
+    assert told == {"probe": "12", "colours": "12"}
+    assert (of, head.split("\t")[0]) == ("color, of which told right", "value")
+    assert {line.split("\t")[0] for line in (red, blue, green)} == {"red", "blue", "green"}
 
 
 def test_no_cell_of_a_table_is_a_formula() -> None:

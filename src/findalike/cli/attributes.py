@@ -203,14 +203,21 @@ def export(columns: tuple[str, ...], library: str | None, where: str | None, out
 def _show(found: Learned, to_stdout: bool) -> None:
     """The methods, and the values by each of them; on stderr where stdout is for JSON."""
     info = found.info
-    print_table(_methods(info), to_stdout)
+    _print(_methods(info), to_stdout)
     if info.accuracy is not None:
-        print_table(_values(info), to_stdout)
+        _print(_values(info), to_stdout)
     for note in found.notes:
         say(f"Note: {printable(note)}")
     used = f"{info.method} ({_SAID[info.method]})"
     say(f"To give the other pictures a value, by {used}: findalike attributes apply --column "
         f"{printable(info.column)}")  # fmt: skip
+
+
+def _print(table: Table, to_stdout: bool) -> None:
+    """A table, and what it is of also where no terminal shows that."""
+    if to_stdout and not sys.stdout.isatty():
+        click.echo(printable(table.title))
+    print_table(table, to_stdout)
 
 
 def _methods(info: AttributeInfo) -> Table:
@@ -221,13 +228,14 @@ def _methods(info: AttributeInfo) -> Table:
         rows.append((
             f"{score.method} ←" if score.method == info.method else score.method,
             _part(score.accuracy),
+            f"{sum(map(sum, score.confusion)):,}",
             "–" if spread is None else f"±{spread:.3f}",
             _part(score.confidence if score.accuracy is not None else None),
             _part(score.calibration_error),
             ", ".join(score.spaces),
         ))  # fmt: skip
     told = f"{number(info.labelled, 'labelled picture')}, {info.folds} folds" if info.labelled else "no label"
-    head = ("method", "accuracy", "folds", "confidence", "off by", "looks at")
+    head = ("method", "accuracy", "of", "folds", "confidence", "off by", "looks at")
     return Table(f"{info.column}: {number(len(info.values), 'value')}, {told}", head, tuple(rows))
 
 
@@ -245,9 +253,8 @@ def _values(info: AttributeInfo) -> Table:
     ]
     head = ("value", "pictures", *(score.method for score in info.scores), "taken for")
     more = len(info.values) - len(order)
-    return Table(
-        f"of which told right{f'; {more:,} values more in --json' if more else ''}", head, tuple(rows)
-    )
+    beyond = f"; {more:,} values more in --json" if more else ""
+    return Table(f"{info.column}, of which told right{beyond}", head, tuple(rows))
 
 
 def _taken_for(info: AttributeInfo, n: int) -> str:
