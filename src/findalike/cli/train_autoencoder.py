@@ -66,7 +66,7 @@ def autoencoder(
 
     It begins from nothing, sees pictures with noise added and parts blackened, and learns without labels.
     What it finds are colours and coarse shapes, not things: the default encoder knows those. Where folders or
-    --column say what is alike, that is measured beside the default's; it also says when to stop. Beside the
+    --column say what is alike, what codes find is measured beside what the default's vectors find. Beside the
     result, NAME.drawn.png shows pictures that were not learned from, spoiled, and drawn again.
     """
     target = checked_out(out)

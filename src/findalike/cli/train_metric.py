@@ -186,7 +186,7 @@ def finish(
         say(f"The loss became {ended} after {number(len(outcome.fit.losses), 'epoch')}, and nothing better "
             f"than the beginning was found: {target} was not written. Try another --loss.")  # fmt: skip
         return FAILED
-    fit, measure = outcome.fit, outcome.comparisons[0].metric
+    fit, measure = outcome.fit, outcome.measure
     output.write(target.with_suffix(".png"), curve.png(fit.values, outcome.start, fit.best_epoch, measure))
     file_card.write(target, card, graph)
     say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. "

@@ -55,7 +55,7 @@ def sparkline(values: Sequence[float]) -> str:
 def show(outcome: Any, to_stdout: bool) -> None:
     """What came out, on pictures that nothing was learned from, and a sentence on it."""
     fit = outcome.fit
-    measure = outcome.comparisons[0].metric
+    measure = outcome.measure
     say(f"{number(len(fit.losses), 'epoch')}; {measure} of what was chosen by: {_short(outcome.start)} at "
         f"the beginning, {_short(fit.best)} after epoch {fit.best_epoch}.")  # fmt: skip
     if fit.best <= outcome.start:

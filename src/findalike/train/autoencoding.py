@@ -1,4 +1,4 @@
-"""The training of an autoencoder: no labels are learned from. How like the drawings are to unseen pictures says
+"""The training of an autoencoder: no labels are learned from. How like unseen pictures the drawings are says
 when to stop; where there are labels, they say how well the codes find."""
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Drawing(Whole):
             yield self.network.loss(self.fetch(batch, random).to(self.device))
 
     def measure(self) -> float:
-        """Never by labels: codes of colours and coarse shapes find no more after learning to draw than before,
-        and so the untrained network would be chosen."""
+        """Never by labels: codes of colours and coarse shapes find hardly more after learning to draw than
+        before, so the untrained network would be chosen."""
         return float(self.likeness(self.split.places(VALIDATION)).mean())
 
     def likeness(self, places: Places) -> NDArray[np.float64]:
