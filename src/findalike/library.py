@@ -272,8 +272,8 @@ class Library(Learning, Attributes, Cleanup):
         return self.add(*paths, wait=wait)
 
     def _usable(self, cards: Sequence[Card]) -> tuple[list[Encoder], list[Failure]]:
-        """The encoders of cards. A space of what was learned or trained, whose files are gone or spoilt, is left
-        as it is, and named."""
+        """The encoders of cards. A space whose learned or trained files are gone or spoilt is left as it is,
+        and named."""
         encoders, lost = [], []
         for card in cards:
             try:

@@ -6,7 +6,8 @@ has them from those that it stores; and since it is small, the library keeps a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +42,9 @@ REVISION = "1"
 
 _AT_ONCE = 4_096
 """Vectors that a head is given at once."""
+
+_SOUGHT: ContextVar[tuple[Path, ...]] = ContextVar("sought", default=())
+"""The heads whose base is being looked for, each the base of the one before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,14 +194,23 @@ def _card(written: FileCard, onnx: Path, base: Card | None, loaded: Graph) -> Ca
 
 def base_of(onnx: Path, written: FileCard) -> Card:
     """The card whose vectors a head takes. One of files of its own is looked for beside the head first, as a
-    library keeps it. Raises UsageError, EncoderError."""
-    wanted = written.base or {}
-    family, _, place = wanted["reference"].partition(":")
-    beside = [onnx.with_name(Path(place).name)] if place else []
-    beside += [own] if (own := learned.copy_of(onnx.parent, wanted["space"])) else []
-    named = [f"{family}:{path}" for path in beside if path.is_file()] + [wanted["reference"]]
+    library keeps it. Raises UsageError, and EncoderError, also for a head that is under itself."""
+    sought = _SOUGHT.get()
+    if onnx.resolve() in sought:
+        raise EncoderError(
+            f"{onnx} cannot be its own base, or be under it: put back the .json that belongs to it, or train "
+            "anew with findalike train"
+        )
+    token = _SOUGHT.set((*sought, onnx.resolve()))
+    try:
+        return _sought(onnx, written.base or {})
+    finally:
+        _SOUGHT.reset(token)
+
+
+def _sought(onnx: Path, wanted: Mapping[str, str]) -> Card:
     differing = []
-    for each in named:
+    for each in _named(onnx, wanted):
         try:
             base = catalog.find(each, wanted["precision"])
         except (EncoderError, UsageError) as error:
@@ -209,6 +222,15 @@ def base_of(onnx: Path, written: FileCard) -> Card:
         f"{onnx} was trained on vectors of {wanted['space']} of SHA-256 {wanted['sha256'] or 'none'}, but "
         f"{' and '.join(differing)}: put that encoder back, or train anew with findalike train"
     )
+
+
+def _named(onnx: Path, wanted: Mapping[str, str]) -> list[str]:
+    """What the base may be, best first; a head of the base's own name that lies there is not it."""
+    family, _, place = wanted["reference"].partition(":")
+    beside = [onnx.with_name(Path(place).name)] if place else []
+    beside += [own] if (own := learned.copy_of(onnx.parent, wanted["space"])) else []
+    others = [path for path in beside if path.is_file() and path.resolve() != onnx.resolve()]
+    return [*(f"{family}:{path}" for path in others), wanted["reference"]]
 
 
 # The encoder of a card
