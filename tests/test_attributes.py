@@ -417,8 +417,17 @@ def with_confidence(number: int, value: Value) -> Metadata:
     [
         (lambda n: {"color": "red"}, "color", "all 30 labelled pictures have the same 'color', 'red'"),
         (lambda n: {"color": f"number {n}"}, "color", "fewer than two have two pictures"),
-        (lambda n: {"color": None, "number": n}, "color", "no column 'color'; near it are number"),
-        (lambda n: {"color": true_value(n)}, "colour", "no column 'colour'; near it are color"),
+        (
+            lambda n: {"color": None, "number": n},
+            "color",
+            "no column 'color'; it has none that can be learned",
+        ),
+        (lambda n: {"color": true_value(n)}, "colour", "no column 'colour'; there are color"),
+        (
+            lambda n: {"shape": "round", "number": n, "color": true_value(n), "monochrome": True},
+            "colour",
+            "there are color, shape",
+        ),
         (lambda n: {"year": n % 3}, "year", "holds whole numbers"),
         (lambda n: {"price": n / 2}, "price", "holds numbers"),
         (lambda n: {"taken": AT}, "taken", "holds times"),
@@ -616,7 +625,7 @@ def test_the_program_learns_applies_finds_and_forgets(shop: Path, cli: Cli, tmp_
 
 def test_the_program_says_what_is_wrong(shop: Path, cli: Cli, tmp_path: Path) -> None:
     for args, message in (
-        (("learn", "--column", "colr"), "near it are color"),
+        (("learn", "--column", "colr"), "there are color"),
         (("learn", "--column", "color", "--values", "a,b", "--values-file", "x"), "not both"),
         (("learn", "--column", "color", "--picture", tmp_path / "c.gif"), "c.gif"),
         (("apply", "--column", "model"), "nothing was learned of 'model'"),

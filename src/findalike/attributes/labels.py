@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from findalike.attributes import shelf
 from findalike.attributes.card import CONFIDENCE, Label, confidence_column
 from findalike.errors import UsageError
-from findalike.filters import FACTS, Compare, Filter, IsNull, Kind, Not, Or, folded
+from findalike.filters import FACTS, MEASURES, Compare, Filter, IsNull, Kind, Not, Or, folded
 from findalike.present.caption import printable
 from findalike.store.base import Store
 from findalike.types import Asset, Value
@@ -20,6 +20,12 @@ LEAST = 2
 
 _NAMED = 5
 """Values that a sentence names."""
+
+_OFFERED, _LONGEST = 10, 40
+"""Columns that a sentence names, and letters of a value."""
+
+_NAMES = ("text", "boolean")
+"""The kinds of columns that hold names."""
 
 _WHY: Mapping[str, str] = {
     "integer": "whole numbers, and attributes are names: write what you mean as text, such as '2-door'",
@@ -95,15 +101,24 @@ def check_column(column: str, columns: Mapping[str, Kind], new: bool = False) ->
     if kind is None and new:
         return
     if kind is None:
-        there = [name for name in columns if name not in FACTS and not name.endswith(CONFIDENCE)]
-        near = difflib.get_close_matches(column, there, 3) or there[:10]
-        none = "it has none: findalike index --table FILE brings some"
-        offered = f"near it are {', '.join(near)}" if near else none
-        raise UsageError(f"the library has no column {column!r}; {offered}")
+        raise UsageError(f"the library has no column {column!r}; {_offered(column, columns)}")
     if column in FACTS and kind != "tags":
         raise UsageError(f"{column!r} is a fact of every file, which nobody gives; name another column")
-    if kind not in ("text", "boolean"):
+    if kind not in _NAMES:
         raise UsageError(f"the column {column!r} holds {_WHY[kind]}")
+
+
+def _offered(column: str, columns: Mapping[str, Kind]) -> str:
+    """The columns that can be learned, those of a like name first."""
+    there = [
+        name
+        for name, kind in columns.items()
+        if kind in _NAMES and name not in FACTS and name not in MEASURES and not name.endswith(CONFIDENCE)
+    ]
+    if not there:
+        return "it has none that can be learned: findalike index --table FILE brings some"
+    near = difflib.get_close_matches(column, there, _OFFERED)
+    return f"there are {_some([*near, *(name for name in there if name not in near)], _OFFERED)}"
 
 
 def check_confidence(store: Store, column: str, adopt: bool = False) -> None:
@@ -220,10 +235,16 @@ def _odd(column: str, spelled: Mapping[Label, Counter[Label]], fold_case: bool) 
                 )
 
 
-def _some(names: Iterable[str]) -> str:
-    several = [printable(name) for name in names]
-    more = f" and {len(several) - _NAMED:,} more" if len(several) > _NAMED else ""
-    return ", ".join(several[:_NAMED]) + more
+def _some(names: Iterable[str], most: int = _NAMED) -> str:
+    several = [_short(name) for name in names]
+    more = f" and {len(several) - most:,} more" if len(several) > most else ""
+    return ", ".join(several[:most]) + more
+
+
+def _short(value: Label) -> str:
+    """A value in a sentence: on one line, and of a long one the beginning."""
+    text = printable(" ".join(str(value).split()))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def chosen_columns(columns: Sequence[str]) -> list[str]:
