@@ -327,6 +327,21 @@ def test_labels_are_read_as_words_and_texts_without_known_ones_are_left_out() ->
         captions.known_by(said, lambda each: False)
 
 
+def test_pictures_of_one_folder_are_told_by_the_table_beside_them(tmp_path: Path) -> None:
+    found = of([f"{n}.jpg" for n in range(12)], tmp_path)
+    with pytest.raises(UsageError, match="give --captions FILE, a table"):
+        captions.of_folders(found)
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "kinds.csv").write_text("path,kind\n1.jpg,dog\n")
+    with pytest.raises(UsageError, match="give --captions FILE, a table"):
+        captions.of_folders(found, str(tmp_path))
+    table(tmp_path, "path,caption_1,caption_2\n1.jpg,a dog,a cat\n")
+    with pytest.raises(UsageError, match=r"give --captions \S+said.csv, which has caption_1, caption_2"):
+        captions.of_folders(found, str(tmp_path))
+    two = of([f"{'red' if n % 2 else 'blue'}/{n}.jpg" for n in range(12)], tmp_path)
+    assert set(captions.of_folders(two).sentences) == {"red", "blue"}
+
+
 # The side of texts
 
 

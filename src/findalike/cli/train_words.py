@@ -16,7 +16,7 @@ from findalike.cli.train_metric import checked_out
 from findalike.cli.train_shown import compare, epochs
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
-from findalike.evaluate import stored, tables, truth
+from findalike.evaluate import stored, tables
 from findalike.evaluate.truth import Pictures
 from findalike.present import output
 from findalike.train import captions, curve, devise
@@ -131,7 +131,7 @@ def _captioned(
         return captions.of_table(found, tables.read(table), columns, as_labels=bool(labels))
     if columns:
         return captions.of_columns(found, columns)
-    return captions.of_labels(found, truth.of_folders(found), "the names of the folders")
+    return captions.of_folders(found, asked.path)
 
 
 def _known(said: Captioned, texts: devise.Side) -> Captioned:

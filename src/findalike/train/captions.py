@@ -6,11 +6,13 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from findalike.errors import UsageError
+from findalike.evaluate import tables, truth
 from findalike.evaluate.tables import Table
 from findalike.evaluate.truth import Pictures
 from findalike.ownership import without_predictions
@@ -104,6 +106,16 @@ def of_labels(found: Pictures, labels: Sequence[str | None], of: str) -> Caption
     return _captioned(found, texts, of, [])
 
 
+def of_folders(found: Pictures, place: str | None = None) -> Captioned:
+    """The names of the folders that pictures lie in, read as words. Raises UsageError; where all lie in one,
+    it names a table in the folder `place` that says more of them."""
+    labels = truth.of_folders(found)
+    if len(set(labels)) == 1:
+        raise UsageError(f"all {len(found):,} pictures lie in {labels[0]!r}, a folder whose name tells none "
+                         f"from others: give --captions {_beside(place)}")  # fmt: skip
+    return of_labels(found, labels, "the names of the folders")
+
+
 def words(label: str) -> str:
     """A label as it would be said."""
     return " ".join(label.replace("_", " ").replace("/", " ").split())
@@ -187,6 +199,19 @@ def _likely(table: Table, path: str) -> list[str]:
             f"{', '.join(others) or 'none'}: name one with --column NAME"
         )
     return found or others
+
+
+def _beside(place: str | None) -> str:
+    """The first table in a folder that has columns of captions, and which."""
+    folder = Path(place).expanduser() if place else None
+    for path in sorted(folder.glob("*.csv")) if folder else ():
+        try:
+            columns = tables.read(path).columns
+        except UsageError:
+            continue
+        if said := [column for column in columns if column.lower().startswith(_BEGINNINGS)]:
+            return f"{path}, which has {_listed(said)}"
+    return "FILE, a table of paths and of what is said of each picture"
 
 
 def _named(name: str, columns: Sequence[str], of: str) -> str:
