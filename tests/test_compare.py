@@ -219,7 +219,9 @@ def test_pictures_of_the_training_are_counted_and_warned_of(
     assert (verdict.seen.pictures, verdict.seen.of, verdict.seen.told) == (12, 36, True)
     assert (verdict.seen.values, verdict.seen.of_values) == (2, 6)
     said = "\n".join(report.verdicts(found.evaluations[0]))
-    assert "was trained on 12 of these 36 pictures, so this figure says nothing of new ones" in said
+    assert (verdict.outcome, verdict.after > verdict.before, verdict.p < 0.05) == (UNTOLD, True, True)
+    assert "was trained on 12 of the 36 pictures, so nothing can be told of new ones" in said
+    assert "is better" not in said
     assert "for 2 of the 6 values" in said
     every = head(
         tmp_path / "every.onnx", discriminant(indexed), classes=[f"class{n}" for n in range(CLASSES)]
@@ -245,12 +247,31 @@ def test_where_all_is_of_the_training_nothing_is_judged(
         tmp_path / "all.onnx", BASE, 4, trained={"pictures": file_card.pictures(contents.values())}
     )
     assert len(all_seen.trained["pictures"]) == 36
-    with pytest.raises(UsageError, match=r"36 of 36 pictures are of the training.*give new pictures"):
+    with pytest.raises(UsageError, match=r"36 of 36 pictures are of the training.*Give new pictures"):
         judged(opened, f"file:{tmp_path / 'all'}", only_unseen=True)
     but_one = [sha256 for name, sha256 in contents.items() if not name.startswith("class3")]
     small.head(tmp_path / "most.onnx", BASE, 4, trained={"pictures": file_card.pictures(but_one)})
-    with pytest.raises(UsageError, match="with one value every answer is right"):
+    with pytest.raises(UsageError, match=r"30 of 36.*with one value every answer is right.*also-seen"):
         judged(opened, f"file:{tmp_path / 'most'}", only_unseen=True)
+
+
+def test_queries_that_are_left_with_nothing_to_find_are_refused(
+    opened: findalike.Library, contents: dict[str, str], tmp_path: Path
+) -> None:
+    """The first three classes ask, and of these only queries stay; of the others only what is found."""
+    found = truth.pictures(opened.store.assets())
+    names, asks = truth.of_folders(found), [i % 2 == 0 for i in range(len(found))]
+    asked = task.query_gallery("folder", found, names, asks)
+    first = {"class0", "class1", "class2"}
+    known = [each.sha256 for each, name, a in zip(found.assets, names, asks, strict=True)
+             if a != (name in first)]  # fmt: skip
+    small.head(tmp_path / "apart.onnx", BASE, 4, trained={"pictures": file_card.pictures(known)})
+    card = catalog.find(f"file:{tmp_path / 'apart'}")
+    with pytest.raises(UsageError, match="no query has anything to find"):
+        compare.unseen(asked, [card])
+    small.head(tmp_path / "one.onnx", BASE, 4, trained={"pictures": file_card.pictures(known[:1])})
+    assert compare.unseen(asked, [catalog.find(f"file:{tmp_path / 'one'}")]).counts["seen"] == 1
+    assert len(contents) == 36
 
 
 def test_pairs_of_the_training_are_left_out(
@@ -319,6 +340,29 @@ def test_a_folder_is_judged_by_what_a_head_began_from(
     assert (verdict["outcome"], verdict["queries"], verdict["seen"]["pictures"]) == (BETTER, 36, 0)
     assert verdict["difference"]["low"] > 0
     assert "is better" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "outcome", "left_out", "said"),
+    [
+        ([], BETTER, 12, "12 pictures that an encoder was trained on left out"),
+        (["--only-unseen"], BETTER, 12, "12 pictures that an encoder was trained on left out"),
+        (["--also-seen"], UNTOLD, None, "was trained on 12 of the 36 pictures, so nothing can be told"),
+    ],
+)
+def test_pictures_of_the_training_are_left_out_unless_asked_for(
+    cli: Cli, indexed: Path, contents: dict[str, str], tmp_path: Path, option: list[str], outcome: str,
+    left_out: int | None, said: str,
+) -> None:  # fmt: skip
+    known = [sha256 for name, sha256 in contents.items() if name.startswith(("class0", "class1"))]
+    reference = head(tmp_path / "part.onnx", discriminant(indexed), pictures=file_card.pictures(known))
+    run = cli("eval", "--column", "folder", "--compare", reference, "--no-timing", "--exit-code", *option,
+              "--json", tmp_path / "out.json", library=indexed)  # fmt: skip
+    assert run.returncode == (0 if outcome == BETTER else 5), run.stderr
+    assert said in run.stderr
+    assert ("is better" in run.stderr) == (outcome == BETTER)
+    (evaluation,) = json.loads((tmp_path / "out.json").read_text())["evaluations"]
+    assert (evaluation["verdicts"][0]["outcome"], evaluation["counts"].get("seen")) == (outcome, left_out)
 
 
 def test_a_library_is_judged_and_not_changed(

@@ -47,7 +47,7 @@ Examples:
   findalike eval shop/ --encoder efficientnet-lite0 --encoder colour --distance all --plots out/
   findalike eval covers/ --labels covers/labels.csv --column album --split role=query
   findalike eval faces/ --pairs pairs.csv --precision 0.99
-  findalike eval shop/ --compare file:head.onnx --only-unseen
+  findalike eval shop/ --compare file:head.onnx
   findalike eval --library holiday.library --column place --html worst.html""",
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
@@ -80,7 +80,11 @@ Examples:
     help="Say whether this encoder, such as file:head.onnx, is better than the first --encoder; default: "
     "than the one that it was trained on. May be repeated.",
 )  # fmt: skip
-@click.option("--only-unseen", is_flag=True, help="Leave out pictures that an encoder was trained on.")
+@click.option(
+    "--only-unseen/--also-seen", default=None,
+    help="Leave out pictures that an encoder was trained on, or judge by them, too. With --compare they are "
+    "left out, unless --also-seen; then nothing is told of new pictures.",
+)  # fmt: skip
 @click.option("--exit-code", is_flag=True, help="Exit with 5 unless each --compare is better in every task.")
 @click.option("--copies", is_flag=True, help="Also rank pictures with the same bytes as the query.")
 @click.option(
@@ -97,8 +101,9 @@ def eval(  # noqa: A001  (commands are found by their names)
     paths: tuple[str, ...], library: str | None, where: str | None, labels: str | None,
     columns: tuple[str, ...], pairs: str | None, relevant: str | None, split: str | None,
     queries: str | None, by: tuple[str, ...], encoders: tuple[str, ...], distances: tuple[str, ...],
-    compared: tuple[str, ...], only_unseen: bool, exit_code: bool, copies: bool, precision: float, seed: int,
-    no_timing: bool, json_file: str | None, markdown: str | None, plots: str | None, html: str | None,
+    compared: tuple[str, ...], only_unseen: bool | None, exit_code: bool, copies: bool, precision: float,
+    seed: int, no_timing: bool, json_file: str | None, markdown: str | None, plots: str | None,
+    html: str | None,
 ) -> int:  # fmt: skip
     """Judge how well pictures are found, where it is known which are alike.
 
@@ -108,8 +113,8 @@ def eval(  # noqa: A001  (commands are found by their names)
     without PATH, the stored vectors of the library are used. Distances are those of a search, unless
     --distance names others.
 
-    With --compare it says in words whether an encoder is better than what it began from, and warns of
-    pictures that it was trained on. Heads need not be indexed for that.
+    With --compare it says in words whether an encoder is better than what it began from, judged
+    by pictures that it was not trained on. Heads need not be indexed for that.
 
     Exits with 3 when pictures of the truth are unknown or files could not be read: they are counted.
     """
@@ -130,7 +135,7 @@ def eval(  # noqa: A001  (commands are found by their names)
             task.with_counts(each, left_out)
             for each in _tasks(found, known, columns, pairs, relevant, asks, copies)
         ]
-        if only_unseen:
+        if only_unseen or (compared and only_unseen is None):
             tasks = [compare.unseen(each, cards) for each in tasks]
         options = Options({name: _column(known, name) for name in by}, precision, not no_timing, seed)
         methods = [Method(card, distance) for card in cards for distance in wanted]

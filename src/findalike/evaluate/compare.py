@@ -32,6 +32,9 @@ from findalike.types import Card
 ALPHA = 0.05
 """Below this p a difference is taken for one."""
 
+_AT_ONCE = 256
+"""Queries that are looked through at once for one that has anything to find."""
+
 
 def start(card: Card) -> str | None:
     """The name of what a trained encoder began from, as its card says; None where that says nothing, as of
@@ -66,21 +69,41 @@ def seen(card: Card, pictures: Pictures) -> NDArray[np.bool_]:
 
 
 def unseen(task: Task, cards: Iterable[Card]) -> Task:
-    """The task without what any of these encoders was trained on. Raises UsageError where that leaves nothing
-    to judge by."""
+    """The task without what any of these encoders was trained on; how many these are is among its counts.
+    Raises UsageError where that leaves nothing to judge by."""
     gone = np.logical_or.reduce([seen(card, task.pictures) for card in cards])
-    told = f"{int(gone.sum()):,} of {len(gone):,} pictures are of the training"
+    if not gone.any():
+        return with_counts(task, {"seen": 0})
     queries, gallery = (places[~gone[places]] for places in (task.queries, task.gallery))
     kept = replace(task, queries=queries, gallery=gallery, pairs=_apart(task.pairs, gone))
-    if kept.pairs is not None and (kept.pairs.same.all() or not kept.pairs.same.any()):
+    try:
+        _check(kept)
+    except UsageError as error:
         raise UsageError(
-            f"{task.name}: {told}, and the pairs of the others are of one kind, or none; give more"
-        )
-    if kept.pairs is None and not (len(queries) and len(gallery)):
-        raise UsageError(f"{task.name}: {told}, and of the others none asks or is found; give new pictures")
-    if task.protocol == LEAVE_ONE_OUT:
-        check_varied(task.name, task.pictures, task.labels, queries)
+            f"{task.name}: {int(gone.sum()):,} of {len(gone):,} pictures are of the training, and are left "
+            f"out; of the others {error}. Give new pictures; --also-seen shows figures of all, which say "
+            "nothing of new ones"
+        ) from error
     return with_counts(kept, _counts(kept, int(gone.sum())))
+
+
+def _check(task: Task) -> None:
+    """Raises UsageError for a task that is left with nothing to judge by."""
+    if task.pairs is not None:
+        if task.pairs.same.all() or not task.pairs.same.any():
+            raise UsageError("the pairs are of one kind, or there are none")
+        return
+    if not (len(task.queries) and len(task.gallery)):
+        raise UsageError("none asks or is found")
+    if task.protocol == LEAVE_ONE_OUT:
+        check_varied(task.name, task.pictures, task.labels, task.queries)
+    elif not any(_finds(task, start) for start in range(0, len(task.queries), _AT_ONCE)):
+        raise UsageError("no query has anything to find")
+
+
+def _finds(task: Task, start: int) -> bool:
+    grades, excluded = task.block(slice(start, start + _AT_ONCE))
+    return bool((grades.astype(np.bool_) & ~excluded).any())
 
 
 def _apart(found: Pairs | None, gone: NDArray[np.bool_]) -> Pairs | None:
@@ -123,17 +146,18 @@ def _verdicts(evaluation: Evaluation, compared: Sequence[Card]) -> Iterator[Verd
 
 def _verdict(evaluation: Evaluation, result: Result, found: Comparison) -> Verdict:
     before, queries = _measured(evaluation.results[0], found.metric)
+    known = _seen(result.method.card, evaluation.task)
     return Verdict(
         method=found.method,
         first=found.first,
         metric=found.metric,
-        outcome=_outcome(found),
+        outcome=UNTOLD if known.pictures else _outcome(found),
         before=before,
         after=before + found.difference.value,
         difference=found.difference,
         p=found.p,
         queries=queries,
-        seen=_seen(result.method.card, evaluation.task),
+        seen=known,
     )
 
 

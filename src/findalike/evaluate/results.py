@@ -108,7 +108,7 @@ class Comparison:
 
 BETTER, WORSE, NO_BETTER, UNTOLD = "better", "worse", "no better", "untold"
 """What is said of a trained encoder. `NO_BETTER`: the difference may be chance; `UNTOLD`: there is too little
-to judge by."""
+to judge by, or it was trained on some of the pictures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,7 @@ def sentences(verdict: Verdict) -> Iterator[str]:
     """A verdict as people say it, and what it does not tell."""
     yield _said(verdict)
     seen, name = verdict.seen, verdict.method
-    if seen.pictures:
-        yield (
-            f"Beware: {name} was trained on {seen.pictures:,} of these {seen.of:,} pictures, so this figure "
-            "says nothing of new ones; --only-unseen leaves them out."
-        )
-    elif not seen.told:
+    if not seen.told:
         yield f"The card of {name} does not say which pictures it was trained on; these may be among them."
     if seen.values:
         some = "all" if seen.values == seen.of_values else f"{seen.values:,} of the"
@@ -39,9 +34,19 @@ def _said(verdict: Verdict) -> str:
         BETTER: "is better",
         WORSE: "is worse",
         NO_BETTER: "is no better: what differs may be chance",
-        UNTOLD: f"cannot be told from the start on {verdict.queries:,} {counted}: give more",
+        UNTOLD: _untold(verdict, counted),
     }
     return f"{verdict.method} {words[verdict.outcome]}. {figures} ({how}, {p})."
+
+
+def _untold(verdict: Verdict, counted: str) -> str:
+    seen = verdict.seen
+    if not seen.pictures:
+        return f"cannot be told from the start on {verdict.queries:,} {counted}: give more"
+    some = f"all {seen.of:,}" if seen.pictures == seen.of else f"{seen.pictures:,} of the {seen.of:,}"
+    return (
+        f"was trained on {some} pictures, so nothing can be told of new ones; --only-unseen leaves them out"
+    )
 
 
 def _of_pairs(verdict: Verdict) -> bool:
