@@ -498,6 +498,25 @@ def test_fewer_folds_than_asked_for_are_said() -> None:
         library.learn_attribute("color", folds=1)
 
 
+@pytest.mark.parametrize(("count", "warned"), [(18, True), (19, True), (20, False), (30, False)])
+def test_an_accuracy_of_few_pictures_is_said_to_be_one(count: int, warned: bool) -> None:
+    notes = made(lambda n: {"color": true_value(n) if n < count else None}).learn_attribute("color").notes
+    assert any(f"that of {count} pictures alone" in note for note in notes) == warned
+
+
+def test_long_values_are_cut_in_sentences() -> None:
+    long = "a text\nof several lines " * 20
+    library = made(lambda n: {"color": long if n == 0 else true_value(n) if n < 29 else long.upper()})
+    notes = library.learn_attribute("color", fold_case=True).notes
+    (merged,) = [note for note in notes if "Counted as one" in note]
+    library.edit(["0029"], metadata={"color": "red"})
+    (lonely,) = [note for note in library.learn_attribute("color").notes if "one picture alone" in note]
+    assert "a text of several lines a text of sever…" in lonely
+    assert "'a text\\nof several lines" in merged
+    assert max(map(len, (lonely, merged))) < 200
+    assert "\n" not in lonely + merged
+
+
 def test_two_pictures_of_each_value_are_enough() -> None:
     library = made(lambda n: {"color": true_value(n) if n < 6 else None})
     learned = library.learn_attribute("color")

@@ -205,8 +205,8 @@ def _too_few(column: str, found: Labelled) -> str:
         )
     if len(found.values) == 1:
         return (
-            f"all {len(found.ids):,} labelled pictures have the same {name!r}, {found.values[0]!r}: give "
-            "another value to at least two pictures, for there is nothing to tell apart"
+            f"all {len(found.ids):,} labelled pictures have the same {name!r}, {_quoted(found.values[0])}: "
+            "give another value to at least two pictures, for there is nothing to tell apart"
         )
     return (
         f"of the values of {name!r} ({_some(map(str, found.values))}) fewer than two have two pictures: an "
@@ -225,7 +225,7 @@ def _spellings(values: Iterable[Label]) -> dict[Label, Counter[Label]]:
 def _odd(column: str, spelled: Mapping[Label, Counter[Label]], fold_case: bool) -> Iterator[str]:
     for several in spelled.values():
         if len(several) > 1:
-            named = ", ".join(f"{value!r} ({count:,})" for value, count in several.most_common(_NAMED))
+            named = ", ".join(f"{_quoted(value)} ({count:,})" for value, count in several.most_common(_NAMED))
             if fold_case:
                 yield f"Counted as one value of {column}: {named}. The labels themselves stay as they are."
             else:
@@ -245,6 +245,12 @@ def _short(value: Label) -> str:
     """A value in a sentence: on one line, and of a long one the beginning."""
     text = printable(" ".join(str(value).split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _quoted(value: Label) -> str:
+    """The same with the spaces that tell spellings apart."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]}…{text[-1]}"
 
 
 def chosen_columns(columns: Sequence[str]) -> list[str]:
