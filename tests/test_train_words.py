@@ -438,7 +438,19 @@ def test_what_belongs_together_comes_nearer_in_classes_that_were_not_learned() -
     assert outcome.comparisons[0].metric == "mAP"
     assert outcome.comparisons[0].after > outcome.comparisons[0].before + 0.1
     assert outcome.power == max(outcome.tried, key=lambda pair: pair[1])[0]
+    assert outcome.gains
+    assert outcome.better == outcome.comparisons[0].better
     assert found.matrix.shape[0] == 4
+
+
+def test_whitening_that_no_power_gains_by_says_so() -> None:
+    """Two classes that any vectors tell apart: nothing can be better than what finds all."""
+    some, _ = examples(40, 2)
+    vectors = unit(np.eye(4, dtype=np.float32)[some.codes] + 0.05 * rows(40, 4))
+    _, outcome = whiten.learn(some, vectors, splits.make(some, "random", 0), dim=4)
+    assert outcome.start == 1
+    assert not outcome.gains
+    assert not outcome.better
 
 
 def test_pairs_say_the_directions_that_their_classes_say() -> None:

@@ -162,16 +162,16 @@ def _spoiled(outcome: Any) -> bool:
     return outcome.fit.ended == "not a number" and not outcome.fit.best > outcome.start
 
 
-def _use(outcome: Any, target: Path) -> str:
+def use(outcome: Any, target: Path) -> str:
     """What to do with the result."""
-    use = f"findalike index FOLDER --encoder file:{target}"
+    command = f"findalike index FOLDER --encoder file:{target}"
     if outcome.better:
-        return f"To use it: {use}"
+        return f"To use it: {command}"
     of_known = " To measure on other pictures of the classes it knows: --split random."
     further = of_known if outcome.split.how == splits.BY_CLASS else ""
     return (
         f"It was not shown to be better: more pictures and classes may help.{further} "
-        f"To use it all the same: {use}"
+        f"To use it all the same: {command}"
     )
 
 
@@ -190,7 +190,7 @@ def finish(
     output.write(target.with_suffix(".png"), curve.png(fit.values, outcome.start, fit.best_epoch, measure))
     file_card.write(target, card, graph)
     say(f"Wrote {target}, {file_card.pair(target)[1].name}, {split_file(target).name} and {target.stem}.png. "
-        f"{_use(outcome, target)}")  # fmt: skip
+        f"{use(outcome, target)}")  # fmt: skip
     if ended == "interrupted":
         say("Interrupted: that is the best so far; the same command with --resume goes on.")
         return INTERRUPTED

@@ -11,7 +11,7 @@ import click
 from findalike.cli.figures import write_json
 from findalike.cli.options import number, say
 from findalike.cli.train_data import Source, base_card, data_options, gathered, opened, pictures, source, tell
-from findalike.cli.train_metric import checked_out, told
+from findalike.cli.train_metric import checked_out, told, use
 from findalike.cli.train_shown import compare
 from findalike.cli.train_words import json_option, out_option, seed_option, written
 from findalike.encode import file_card
@@ -89,6 +89,9 @@ def _supervised(
     counts = split.counts()
     say(f"Learned from {number(counts['train'] + counts['validation'], 'picture')}, measured on "
         f"{counts['test']:,} others, split by {how}; power {outcome.power:g}.")  # fmt: skip
+    if not outcome.gains:
+        say("Nothing that was learned is better than the beginning on what was chosen by.")
     compare(outcome.comparisons, json_file != "-")
     write_json({"out": str(target), **dataclasses.asdict(outcome)}, json_file)
-    return written(target, card, found.card, onnx_bytes(line), bool(found.failures))
+    some_failed = bool(found.failures)
+    return written(target, card, found.card, onnx_bytes(line), some_failed, use(outcome, target))

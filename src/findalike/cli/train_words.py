@@ -173,10 +173,11 @@ def _finish(
     return code
 
 
-def written(target: Path, card: FileCard, base: Card, graph: bytes, some_failed: bool) -> int:
-    """Write a head on vectors of `base`; the exit code. Raises UsageError, EncoderError."""
+def written(target: Path, card: FileCard, base: Card, graph: bytes, some_failed: bool, use: str = "") -> int:
+    """Write a head on vectors of `base`, and say what to do with it; the exit code. Raises UsageError,
+    EncoderError."""
     full = dataclasses.replace(card, base=file_card.mention(base), licence=base.licence or "unknown")
     file_card.write(target, full, graph)
-    say(f"Wrote {target} and {file_card.pair(target)[1].name}. To use it: findalike index FOLDER --encoder "
-        f"file:{target}")  # fmt: skip
+    use = use or f"To use it: findalike index FOLDER --encoder file:{target}"
+    say(f"Wrote {target} and {file_card.pair(target)[1].name}. {use}")
     return SOME_FAILED if some_failed else DONE

@@ -37,13 +37,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The power that was taken, the mAP of each that was tried, and how the head and what it began from do on
-    pictures that it was not learned from."""
+    """The power that was taken, the mAP of each that was tried and, in `start`, of the untouched vectors on
+    what was chosen by; and how the head and what it began from do on pictures that it was not learned
+    from."""
 
     power: float
+    start: float
     tried: tuple[tuple[float, float], ...]
     comparisons: tuple[Comparison, ...]
     split: Split
+
+    @property
+    def gains(self) -> bool:
+        """Whether any power was better than the untouched vectors on what was chosen by."""
+        return max(value for _, value in self.tried) > self.start
+
+    @property
+    def better(self) -> bool:
+        return self.comparisons[0].better
 
 
 def unsupervised(vectors: Vectors, dim: int = DIM, power: float = whitening.POWER) -> Line:
@@ -119,7 +130,8 @@ def learn(
         )
     by_class = splits.of_unseen(examples, split)
     comparisons = tuple(measure.compare(before, after, each, split.seed, by_class) for each in (MAP, FIRST))
-    return found, Outcome(power, tuple(tried), comparisons, split)
+    start = _map(examples, split, VALIDATION, vectors)
+    return found, Outcome(power, start, tuple(tried), comparisons, split)
 
 
 def trained(outcome: Outcome, examples: Examples, of: str) -> dict[str, Any]:
