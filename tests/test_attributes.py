@@ -646,7 +646,7 @@ def test_the_program_says_what_is_wrong(shop: Path, cli: Cli, tmp_path: Path) ->
     for args, message in (
         (("learn", "--column", "colr"), "there are color"),
         (("learn", "--column", "color", "--values", "a,b", "--values-file", "x"), "not both"),
-        (("learn", "--column", "color", "--picture", tmp_path / "c.gif"), "c.gif"),
+        (("learn", "--column", "color", "--picture", tmp_path / "c.gif"), "c.gif: a picture of what was"),
         (("apply", "--column", "model"), "nothing was learned of 'model'"),
         (("export", "--column", "model"), "no column 'model'"),
         (("forget", "model"), "nothing was learned of 'model'"),
@@ -658,6 +658,16 @@ def test_the_program_says_what_is_wrong(shop: Path, cli: Cli, tmp_path: Path) ->
     missing = cli("attributes", "learn", "--column", "color", library=tmp_path / "none")
     assert missing.returncode == 4
     assert not (tmp_path / "none").exists()
+
+
+def test_a_confidence_is_offered_to_find_by_where_labels_bear_it_out(shop: Path, cli: Cli) -> None:
+    for column, offered in (("paint", False), ("color", True)):
+        learned = cli("attributes", "learn", "-c", column, "--values", "red,blue,green", library=shop)
+        assert learned.returncode == 0, learned.stderr
+        run = cli("attributes", "apply", "-c", column, library=shop)
+        assert f"--where \"{column} = '…'" in run.stderr
+        assert (f"{column}_confidence >= 0.8" in run.stderr) == offered
+        cli("attributes", "forget", column, library=shop)
 
 
 def test_tables_are_for_people(shop: Path, cli: Cli) -> None:

@@ -34,7 +34,6 @@ from findalike.present import confusion, output
 from findalike.present.bars import Bar, bars
 from findalike.present.bars import lines as bar_lines
 from findalike.present.caption import printable
-from findalike.present.sheet import format_of
 from findalike.query import parse_filter
 
 _PHASES = {"reading": "Reading", "learning": "Learning", "applying": "Applying", "writing": "Writing"}
@@ -93,8 +92,7 @@ def learn(
     if values is not None and values_file is not None:
         raise click.UsageError("give --values or --values-file, not both")
     if picture is not None:
-        output.check(picture)
-        format_of(picture)
+        confusion.check(picture)
     wanted = values_file if values is None else [each.strip() for each in values.split(",")]
     options["prompt"] = options["prompt"] or None
     findalike.open(library, "r").close()  # never makes a library
@@ -132,10 +130,11 @@ def apply(
     findalike.open(library, "r").close()  # never makes a library
     with findalike.open(library) as opened, _progress() as watch:
         done = opened.apply_attributes(list(columns) or None, min_confidence, where, method, watch=watch)
+        guessed = {i.column for i in opened.attributes() if not i.labelled}
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(each) for each in done], ensure_ascii=False, indent=1))
     for each in done:
-        _show_applied(each, as_json)
+        _show_applied(each, as_json, each.column in guessed)
 
 
 @attributes.command("list")
@@ -280,7 +279,8 @@ def _listing(found: Sequence[AttributeInfo], told: dict[str, int]) -> Table:
     return Table("", head, tuple(rows))
 
 
-def _show_applied(done: Applied, as_json: bool) -> None:
+def _show_applied(done: Applied, as_json: bool, guessed: bool) -> None:
+    """What was predicted, and how to find it: by confidence only where labels say what that is worth."""
     if not as_json:
         top = max(done.counts.values(), default=1)
         found = [Bar((done.column, str(v)), n / top, f"{n:,}") for v, n in done.counts.items()]
@@ -294,8 +294,8 @@ def _show_applied(done: Applied, as_json: bool) -> None:
     said += [f"{done.unsure:,} too unsure"] if done.unsure else []
     said += [f"{done.unseen:,} without vectors"] if done.unseen else []
     name = printable(done.column)
-    say(f"{name}: {'; '.join(said)}. To find them: findalike search --where \"{name} = '…' AND "
-        f'{name}_confidence >= 0.8"')  # fmt: skip
+    sure = "" if guessed else f" AND {name}_confidence >= 0.8"
+    say(f"{name}: {'; '.join(said)}. To find them: findalike search --where \"{name} = '…'{sure}\"")
 
 
 def _record(found: Learned) -> dict[str, Any]:

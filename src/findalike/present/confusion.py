@@ -38,8 +38,13 @@ class Confusion:
 
 def write(several: Sequence[Confusion], out: str | os.PathLike[str] | BinaryIO) -> None:
     """Draw one below the other into a file: .png, .jpg or .webp. Raises UsageError."""
-    file_format = format_of(out)
+    file_format = check(out)
     save(draw(several), out, file_format)
+
+
+def check(out: str | os.PathLike[str] | BinaryIO) -> str:
+    """The format of the file. Raises UsageError for one that cannot be written."""
+    return format_of(out, "a picture of what was taken for what")
 
 
 def draw(several: Sequence[Confusion]) -> Image.Image:

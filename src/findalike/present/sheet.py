@@ -87,15 +87,14 @@ def draw(
     return page.image
 
 
-def format_of(out: object) -> str:
-    """The format of a sheet by the ending of its name; PNG for a file that is open. Raises UsageError."""
+def format_of(out: object, what: str = "a contact sheet") -> str:
+    """The format of a sheet by the ending of its name; PNG for a file that is open. Raises UsageError, which
+    says `what` is drawn."""
     if not isinstance(out, str | os.PathLike):
         return "PNG"
     suffix = Path(out).suffix.lower()
     if suffix not in FORMATS:
-        raise UsageError(
-            f"{os.fspath(out)}: a contact sheet ends in {', '.join(FORMATS)}, not {suffix or 'nothing'}"
-        )
+        raise UsageError(f"{os.fspath(out)}: {what} ends in {', '.join(FORMATS)}, not {suffix or 'nothing'}")
     output.check(out)
     return FORMATS[suffix]
 
