@@ -172,10 +172,10 @@ def test_unlabelled_pictures_are_left_out_and_counted() -> None:
     ("labels", "shas", "said"),
     [
         ("aaa", "123", "all 3 pictures have the kind 'a'"),
-        ("abc", "123", "every picture has a kind of its own"),
+        ("abc", "123", "no two pictures have the same kind"),
         ("a", "1", "there is one picture"),
         ("aab", "111", "all 3 pictures have the same bytes"),
-        ([None, None], "12", "no picture has a kind"),
+        ([None, None], "12", "no picture has a value of kind"),
     ],
 )
 def test_labels_that_tell_nothing_are_refused(labels: Sequence[str | None], shas: str, said: str) -> None:

@@ -91,7 +91,7 @@ def test_labels_in_two_spellings_and_classes_of_one_are_told() -> None:
     ("labels", "says"),
     [
         (("a", "a", "a"), "all 3 pictures"),
-        (("a", "b", "c"), "of its own"),
+        (("a", "b", "c"), "no two pictures have the same kind"),
         ((None, None, None), "no picture has"),
     ],
 )

@@ -87,7 +87,7 @@ def query_gallery(
     )
     for what, places in (("query", queries), ("gallery", gallery)):
         if not len(places):
-            raise UsageError(f"no picture with a {name} is of the {what} side: check the split")
+            raise UsageError(f"no picture with a value of {name} is of the {what} side: check the split")
     if not set(codes[queries]) & set(codes[gallery]):
         raise UsageError(
             f"no query has the {name} of any picture of the gallery, so there is nothing to find"
@@ -134,7 +134,9 @@ def sides(column: str, values: Labels, wanted: str) -> list[bool | None]:
 def _codes(name: str, labels: Labels) -> Places:
     numbers = {label: n for n, label in enumerate(sorted({label for label in labels if label is not None}))}
     if not numbers:
-        raise UsageError(f"no picture has a {name}: check the name of the column and the paths of the table")
+        raise UsageError(
+            f"no picture has a value of {name}: check the name of the column and the paths of the table"
+        )
     return np.array([-1 if label is None else numbers[label] for label in labels], np.int64)
 
 
@@ -143,7 +145,7 @@ def check_varied(name: str, pictures: Pictures, labels: Labels, labelled: Places
     sizes = Counter(labels[i] for i in labelled)
     if len(labelled) < 2:
         raise UsageError(
-            f"there is one picture with a {name}, and nothing to find it among; add more pictures"
+            f"there is one picture with a value of {name}, and nothing to find it among; add more pictures"
         )
     if len(set(pictures.content[labelled])) == 1:
         raise UsageError(
@@ -153,7 +155,7 @@ def check_varied(name: str, pictures: Pictures, labels: Labels, labelled: Places
         raise UsageError(f"all {len(labelled):,} pictures have the {name} {next(iter(sizes))!r}: with one "
                          "value every answer is right; name another column, or folders")  # fmt: skip
     if max(sizes.values()) == 1:
-        raise UsageError(f"every picture has a {name} of its own, so no query has anything to find; name a "
+        raise UsageError(f"no two pictures have the same {name}, so no query has anything to find; name a "
                          "column whose values repeat")  # fmt: skip
 
 

@@ -179,8 +179,10 @@ def _picked(
 def _check_labels(examples: Examples) -> None:
     sizes = Counter(examples.labels)
     if not sizes:
-        raise UsageError(f"no picture has a {examples.of}: check the name of the column and the paths of the "
-                         "table, or put the pictures into a folder for each class")  # fmt: skip
+        raise UsageError(
+            f"no picture has a value of {examples.of}: check the name of the column and the paths of the "
+            "table, or put the pictures into a folder for each class"
+        )
     if len(sizes) == 1:
         raise UsageError(
             f"all {len(examples):,} pictures have the {examples.of} {next(iter(sizes))!r}, and what sets "
@@ -189,7 +191,7 @@ def _check_labels(examples: Examples) -> None:
         )
     if max(sizes.values()) == 1:
         raise UsageError(
-            f"every picture has a {examples.of} of its own, and what makes two alike is learned of classes "
+            f"no two pictures have the same {examples.of}, and what makes two alike is learned of classes "
             "of two or more: name a --column whose values repeat"
         )
 

@@ -87,7 +87,6 @@ def read(
     readable: list[int] = []
     failures: list[Failure] = []
     taken = 0
-    taken = 0
     with ThreadPoolExecutor(settings.thread_count()) as pool:
         for start in range(0, len(uris), _AT_ONCE):
             some = uris[start : start + _AT_ONCE]
