@@ -81,6 +81,20 @@ def test_pairs_are_split_by_groups(how: str) -> None:
         splits.make(paired(4), how, 0)
 
 
+@pytest.mark.parametrize(("each", "classes"), [(5, 2), (5, 7), (4, 4)])
+def test_small_classes_have_two_in_each_part_that_asks_in_turn(each: int, classes: int) -> None:
+    labels = tuple(f"kind {place // each}" for place in range(each * classes))
+    found = pictures(*(f"{place:03}" for place in range(len(labels))))
+    examples = data.of_column(found, Known({"kind": labels}), "kind")
+    split = splits.make(examples, "random", 0)
+    pairs = dict.fromkeys(splits.PARTS, 0)
+    for part in splits.PARTS:
+        own = [labels[place] for place in split.places(part)]
+        pairs[part] = sum(own.count(label) == 2 for label in set(own))
+        assert len(set(own)) >= 2
+    assert pairs == {"train": classes, "test": (classes + 1) // 2, "validation": classes // 2}
+
+
 @pytest.mark.parametrize("across", [None, "side"])
 def test_batches_take_the_values_of_a_class_in_turn(across: str | None) -> None:
     random = np.random.default_rng(3)

@@ -97,16 +97,23 @@ def by_group(examples: Examples, seed: int, shares: Sequence[float] = SHARES) ->
 
 def stratified(labels: Sequence[str], seed: int, shares: Sequence[float] = SHARES) -> list[str]:
     """The pictures of each class dealt to the parts in proportion: two to each at least, so that they find
-    one another, where there are as many."""
+    one another, where there are as many; of a class of four or five, two to learn from and two to one of the
+    others, to measure on and to choose by in turn."""
     random = np.random.default_rng(seed)
     by_label: dict[str, list[int]] = defaultdict(list)
     for place, label in enumerate(labels):
         by_label[label].append(place)
     parts = [TRAIN] * len(labels)
     enough = 2 * sum(share > 0 for share in shares)
+    few = 0
     for label in sorted(by_label):
-        least = 2 if len(by_label[label]) >= enough else 0
-        for place, part in _dealt(random.permutation(by_label[label]).tolist(), shares, least).items():
+        own = random.permutation(by_label[label]).tolist()
+        if 4 <= len(own) < enough:
+            dealt = _dealt_few(own, turn=few)
+            few += 1
+        else:
+            dealt = _dealt(own, shares, 2 if len(own) >= enough else 0)
+        for place, part in dealt.items():
             parts[place] = part
     return parts
 
@@ -156,6 +163,12 @@ def _dealt(things: Sequence[T], shares: Sequence[float], least: int) -> dict[T, 
     validation = max(least, round(shares[1] * count))
     kinds = [TEST] * test + [VALIDATION] * validation
     return {thing: kinds[place] if place < len(kinds) else TRAIN for place, thing in enumerate(things)}
+
+
+def _dealt_few(things: Sequence[T], turn: int) -> dict[T, str]:
+    """The parts of four or five things, which are too few for two in each."""
+    one, other = (TEST, VALIDATION) if turn % 2 == 0 else (VALIDATION, TEST)
+    return dict(zip(things, [one, one, TRAIN, TRAIN, other], strict=False))
 
 
 def _check(examples: Examples, split: Split) -> None:
