@@ -21,7 +21,7 @@ from conftest import Cli
 from findalike import attributes
 from findalike.attributes import AttributeInfo, shelf
 from findalike.encode import file_card
-from findalike.errors import FindalikeError, LibraryError, LibraryMismatch, UsageError
+from findalike.errors import FindalikeError, LibraryError, LibraryLocked, LibraryMismatch, UsageError
 from findalike.library import Library
 from findalike.present import confusion
 from findalike.store.base import Batch
@@ -303,6 +303,26 @@ def test_an_attribute_that_cannot_be_told_any_more_does_not_stop_indexing(tmp_pa
     report = library.add(plain_pictures(tmp_path / "c", 13, 1))
     assert report.added == 1
     assert [f.uri for f in report.failures] == ["attributes/color.npz"]
+
+
+def test_others_can_write_while_it_is_learned(tmp_path: Path) -> None:
+    done = []
+
+    def watch(phase: str, *_: int) -> None:
+        if phase == "learning" and not done:
+            done.append(other.edit(["0000"], metadata={"number": 7}))
+
+    with findalike.open(tmp_path / "library") as opened, findalike.open(tmp_path / "library") as other:
+        filled(opened, 45, half_labelled)
+        assert opened.learn_attribute("color", watch=watch).info.labelled == 45
+        assert done
+        with other._writing(0), pytest.raises(LibraryLocked):
+            opened.learn_attribute("color")
+    with findalike.open(tmp_path / "library", "r") as reading:
+        assert column(reading, "number")["0000"] == 7
+        assert [info.column for info in reading.attributes()] == ["color"]
+        with pytest.raises(UsageError, match="open for reading"):
+            reading.learn_attribute("color")
 
 
 # Words and colours

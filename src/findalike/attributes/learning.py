@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -57,16 +58,24 @@ class Ask:
     adopt: bool = False
 
 
-def learn(store: Store, ask: Ask, reader: Reader | None = None, watch: Watch = unseen) -> Learned:
+def learn(
+    store: Store,
+    ask: Ask,
+    reader: Reader | None = None,
+    watch: Watch = unseen,
+    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Learned:
     """Learn a column's values from the pictures that have one, measure them by cross-validation, and keep
     what was learned as a sidecar, in place of what was. The pictures stay as they are until it is applied.
 
-    `reader` reads the words of values: where the library has none, that method is left out. Raises UsageError
-    for a column that cannot be learned, LibraryError.
+    `reader` reads the words of values: where the library has none, that method is left out. `writing` holds
+    the library while it is kept, not while it is learned, so that others can write meanwhile. Raises
+    UsageError for a column that cannot be learned, LibraryError.
     """
     found, taken, notes = fitted(store, ask, reader, watch)
-    info = replace(found.info, applied=_applied(store, ask.column))
-    shelf.save(store.sidecars, replace(found, info=info))
+    with writing():
+        info = replace(found.info, applied=_applied(store, ask.column))
+        shelf.save(store.sidecars, replace(found, info=info))
     return Learned(info, tuple(notes), taken)
 
 

@@ -21,6 +21,9 @@ from findalike.types import Card
 
 Values = Sequence[str] | Mapping[str, Sequence[str]] | str | os.PathLike[str]
 
+KEPT_WITHIN = 30.0
+"""Seconds that what was learned waits for other writers: it would be a pity to throw it away."""
+
 
 class Attributes(ABC):
     """For a library: needs its store and the lock of its writer."""
@@ -52,17 +55,20 @@ class Attributes(ABC):
         several in which {} stands for the value. And values that are colours are told by the colour that is
         seen most. The best of these on the labelled pictures is the one that `apply_attributes` uses.
 
-        Nothing is written to pictures before that. With `adopt`, values with a confidence were predicted
-        elsewhere. Raises UsageError, LibraryMismatch, LibraryLocked.
+        Nothing is written to pictures before that, and others can write while it learns. With `adopt`, values
+        with a confidence were predicted elsewhere. Raises UsageError, LibraryMismatch, LibraryLocked.
         """
         names = [encoder] if isinstance(encoder, str) else list(encoder or ())
         said = worded(values, prompt)
         with self._writing(wait):
-            cards = [self._card(name) for name in names]
-            passes = parse_filter(where, self.store.columns()) if where else None
-            spaces = tuple(dict.fromkeys(card.space for card in cards))
-            ask = Ask(column, folds, spaces, passes, fold_case, seed, said, adopt)
-            return learn(self.store, ask, self._reader(cards, said.asked), watch)
+            pass  # that it cannot be written is said before the work
+        cards = [self._card(name) for name in names]
+        passes = parse_filter(where, self.store.columns()) if where else None
+        spaces = tuple(dict.fromkeys(card.space for card in cards))
+        ask = Ask(column, folds, spaces, passes, fold_case, seed, said, adopt)
+        reader = self._reader(cards, said.asked)
+        patience = max(wait, KEPT_WITHIN) if wait >= 0 else wait
+        return learn(self.store, ask, reader, watch, lambda: self._writing(patience))
 
     def _reader(self, cards: Sequence[Card], asked: bool) -> Reader | None:
         """What reads words: the first of these cards that does, else the first of the library. Where words
