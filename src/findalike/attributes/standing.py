@@ -67,8 +67,8 @@ class Standing:
 
 
 def standing(stated: int, predicted: int, bare: int, sure: float, answers: Iterable[Answer]) -> Standing:
-    """The standing after these answers; of a picture that was answered for more than once, the first answer
-    to each prediction counts."""
+    """The standing after these answers. Each answer to a prediction counts, also where a picture was answered
+    for more than once; those to values of people, or to none, do not."""
     told = [answer for answer in answers if answer.confidence is not None]
     sures = [answer.confidence for answer in told if answer.confidence is not None]
     return Standing(
