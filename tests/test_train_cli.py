@@ -21,8 +21,11 @@ import findalike
 from conftest import PROGRAM, Cli
 from findalike.cli import train_shown
 from findalike.cli.main import FAILED
+from findalike.cli.train import TRAININGS
 from findalike.cli.train_metric import finish
+from findalike.cli.train_out import checked_out
 from findalike.encode import file_card
+from findalike.errors import UsageError
 from findalike.evaluate import tables
 from findalike.evaluate.bootstrap import Interval
 from findalike.feedback import Mark
@@ -111,7 +114,7 @@ def test_two_runs_give_the_same_bytes(cli: Cli, filled: Path, tmp_path: Path) ->
 
 def test_the_library_is_only_read(cli: Cli, filled: Path, tmp_path: Path) -> None:
     before = contents(filled)
-    for arguments in (("--split", "random"), ("--feedback",)):
+    for arguments in (("--split", "random"), ("--feedback", "--replace")):
         done = cli("train", "metric", *OPTIONS, *arguments, "--out", tmp_path / "x.onnx", library=filled)
         assert done.returncode == 0, done.stderr
     assert contents(filled) == before
@@ -197,6 +200,33 @@ def test_an_end_that_is_no_onnx_is_refused_before_the_work(cli: Cli, shop: Path,
     assert (done.returncode, "the result ends in .onnx" in done.stderr) == (2, True)
     done = cli("train", "metric", shop, "--out", tmp_path / "none" / "x.onnx")
     assert (done.returncode, "make it first" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", list(TRAININGS))
+def test_a_result_that_is_there_is_lost_only_when_asked_for(
+    cli: Cli, filled: Path, tmp_path: Path, command: str
+) -> None:
+    """A library may be using it, and could not be added to without."""
+    out = tmp_path / "x.onnx"
+    out.with_suffix(".json").write_bytes(b"of an earlier run")
+    done = cli("train", command, "--out", out, library=filled)
+    assert (done.returncode, "x.json of an earlier run would be lost" in done.stderr) == (2, True), (
+        done.stderr
+    )
+    assert "--replace" in done.stderr
+    assert "--resume" not in done.stderr
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"of an earlier run"]
+
+
+def test_a_result_is_replaced_and_gone_on_to(tmp_path: Path) -> None:
+    out = tmp_path / "x.onnx"
+    assert checked_out(str(out), replace=False) == out
+    out.write_bytes(b"of an earlier run")
+    (tmp_path / "x.checkpoint.npz").write_bytes(b"where it stands")
+    with pytest.raises(UsageError, match="--resume to go on with it, or --replace"):
+        checked_out(str(out), replace=False)
+    assert checked_out(str(out), replace=True) == out
+    assert checked_out(str(out), replace=False, resume=True) == out
 
 
 def test_an_interrupted_run_keeps_the_best_and_goes_on(filled: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from findalike import plugins
 from findalike.cli.evaluate import cards_of
 from findalike.cli.options import say
 from findalike.cli.train_data import Gathered, Source, opened, pictures, place_options, tell
-from findalike.cli.train_metric import checked_out, finish, run, told
+from findalike.cli.train_metric import finish, run, told
 from findalike.cli.train_networks import Asked, learner, readable
+from findalike.cli.train_out import checked_out, out_options
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.errors import UsageError
@@ -37,9 +38,7 @@ Examples:
 @place_options
 @click.option("--column", metavar="NAME",
               help="Only to judge: like pictures have the same value; else one folder.")  # fmt: skip
-@click.option(
-    "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
-)
+@out_options
 @click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, help="At most so many.")
 @click.option("--patience", type=click.IntRange(1), default=12, show_default=True,
               help="Epochs without a better measure after which it ends.")  # fmt: skip
@@ -59,8 +58,8 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on from where a run for the same --out was ended.")
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def autoencoder(
-    out: str, epochs: int, patience: int, dim: int, side: int, rate: float | None, varied: bool, seed: int,
-    device: str, resume: bool, json_file: str | None, **data: Any,
+    out: str, replace: bool, epochs: int, patience: int, dim: int, side: int, rate: float | None,
+    varied: bool, seed: int, device: str, resume: bool, json_file: str | None, **data: Any,
 ) -> int:  # fmt: skip
     """Train a small network to draw pictures again from a code, which then finds pictures drawn alike.
 
@@ -69,7 +68,7 @@ def autoencoder(
     --column say what is alike, what codes find is measured beside what the default's vectors find. Beside the
     result, NAME.drawn.png shows pictures that were not learned from, spoiled, and drawn again.
     """
-    target = checked_out(out)
+    target = checked_out(out, replace, resume)
     if side % 16:
         raise click.UsageError(f"--side {side} is no multiple of 16: give {round(side / 16) * 16 or 16}")
     training = plugins.on_use("findalike.train.autoencoding", REQUIREMENT)

@@ -8,7 +8,7 @@ import click
 
 from findalike import plugins
 from findalike.cli.train_data import data_options, gathered, source
-from findalike.cli.train_metric import REQUIREMENT, checked_out, finish, run, told
+from findalike.cli.train_metric import REQUIREMENT, finish, run, told
 from findalike.cli.train_networks import (
     CLASSIFIER,
     Learner,
@@ -18,6 +18,7 @@ from findalike.cli.train_networks import (
     readable,
     suited,
 )
+from findalike.cli.train_out import checked_out, out_options
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.train import splits
@@ -32,9 +33,7 @@ Examples:
   pattern.onnx"""
 )
 @data_options
-@click.option(
-    "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
-)
+@out_options
 @click.option("--split", "how", default=splits.RANDOM, show_default=True, metavar="HOW",
               help="random sets pictures of each class aside, COLUMN=VALUE those of the value.")  # fmt: skip
 @click.option(
@@ -53,8 +52,8 @@ Examples:
 @network_options
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def classifier(
-    out: str, how: str, hidden: int, dim: int | None, epochs: int, patience: int, seed: int, device: str,
-    resume: bool, json_file: str | None, **data: Any,
+    out: str, replace: bool, how: str, hidden: int, dim: int | None, epochs: int, patience: int, seed: int,
+    device: str, resume: bool, json_file: str | None, **data: Any,
 ) -> int:  # fmt: skip
     """Train a head that tells classes apart; with --unfreeze the network under it too.
 
@@ -62,7 +61,7 @@ def classifier(
     shown beside that of taking the class of the nearest picture. The result is an encoder whose vectors keep
     classes apart, with their names in its card. To have classes written to pictures: findalike attributes.
     """
-    target = checked_out(out)
+    target = checked_out(out, replace, resume)
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
     classify = plugins.on_use("findalike.train.classify", REQUIREMENT)
     heads = plugins.on_use("findalike.train.heads", REQUIREMENT)

@@ -23,10 +23,10 @@ from findalike.cli.train_networks import (
     recipe_option,
     suited,
 )
+from findalike.cli.train_out import checked_out, out_options
 from findalike.cli.train_shown import epochs, show
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
-from findalike.errors import UsageError
 from findalike.present import output
 from findalike.train import checkpoint, curve, splits
 from findalike.train.splits import Split
@@ -46,9 +46,7 @@ Examples:
   findalike train metric shop/ --recipe deep-ranking --split random --out ranked.onnx"""
 )
 @data_options
-@click.option(
-    "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
-)
+@out_options
 @click.option("--loss", default="triplet", show_default=True, metavar="NAME",
               help="triplet, contrastive, multi-similarity, supervised-contrastive, circle, arcface, softmax "
               "or proxy-anchor.")  # fmt: skip
@@ -79,9 +77,9 @@ Examples:
 @network_options
 @click.option("--json", "json_file", metavar="FILE", help="Write all figures; - is stdout.")
 def metric(
-    out: str, loss: str, miner: str | None, across: str | None, asks: str | None, how: str, epochs: int,
-    patience: int, dim: int | None, p: int, k: int, seed: int, device: str, resume: bool, json_file: str |
-    None, **data: Any,
+    out: str, replace: bool, loss: str, miner: str | None, across: str | None, asks: str | None, how: str,
+    epochs: int, patience: int, dim: int | None, p: int, k: int, seed: int, device: str, resume: bool,
+    json_file: str | None, **data: Any,
 ) -> int:  # fmt: skip
     """Train a head that brings together what belongs together; with --unfreeze or --recipe a whole network.
 
@@ -93,7 +91,7 @@ def metric(
     Exits with 3 when files could not be read, with 130 when interrupted: the best so far is written, and can
     be gone on from.
     """
-    target = checked_out(out)
+    target = checked_out(out, replace, resume)
     training = plugins.on_use("findalike.train.metric", REQUIREMENT)
     loops = plugins.on_use("findalike.train.loop", REQUIREMENT)
     sizes = {"epochs": epochs, "patience": patience, "p": p, "k": k, "dim": dim}
@@ -123,15 +121,6 @@ def _head(found: Gathered, split: Split, plan: Any, dim: int | None) -> Learner:
     dim = dim or found.card.dim
     of = f"head {dim} {found.card.space} {found.card.sha256}"
     return Learner(task, of, lambda card: heads.exported(task.network, found.card, card))
-
-
-def checked_out(out: str) -> Path:
-    """Where the result goes. Raises UsageError before the work for a place that cannot be written."""
-    target = Path(out)
-    if target.suffix != ".onnx":
-        raise UsageError(f"{out}: the result ends in .onnx, such as {target.stem or 'shop'}.onnx")
-    output.check(target)
-    return target
 
 
 def told(found: Gathered) -> str:

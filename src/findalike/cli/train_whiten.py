@@ -11,9 +11,10 @@ import click
 from findalike.cli.figures import write_json
 from findalike.cli.options import number, say
 from findalike.cli.train_data import Source, base_card, data_options, gathered, opened, pictures, source, tell
-from findalike.cli.train_metric import checked_out, told, use
+from findalike.cli.train_metric import told, use
+from findalike.cli.train_out import checked_out, out_options
 from findalike.cli.train_shown import compare
-from findalike.cli.train_words import json_option, out_option, seed_option, written
+from findalike.cli.train_words import json_option, seed_option, written
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
 from findalike.evaluate import stored
@@ -31,7 +32,7 @@ Examples:
   findalike index shop/ --encoder file:shop.onnx""",
 )
 @data_options
-@out_option
+@out_options
 @click.option(
     "--dim", type=click.IntRange(1), default=whitening.DIM, show_default=True, help="Numbers of a vector."
 )
@@ -43,7 +44,8 @@ Examples:
 @seed_option
 @json_option
 def whiten(
-    out: str, dim: int, power: float | None, how: str, seed: int, json_file: str | None, **data: Any
+    out: str, replace: bool, dim: int, power: float | None, how: str, seed: int, json_file: str | None,
+    **data: Any,
 ) -> int:  # fmt: skip
     """Learn which directions of an encoder's vectors tell pictures apart.
 
@@ -53,7 +55,7 @@ def whiten(
 
     findalike learn-whitening does the first inside a library. Exits with 3 when files could not be read.
     """
-    target = checked_out(out)
+    target = checked_out(out, replace)
     asked = source(data)
     if asked.says:
         return _supervised(asked, target, dim, power, how, seed, json_file)

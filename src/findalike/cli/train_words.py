@@ -12,7 +12,7 @@ from findalike.cli.figures import write_json
 from findalike.cli.main import DONE, FAILED, INTERRUPTED, SOME_FAILED
 from findalike.cli.options import number, say
 from findalike.cli.train_data import Source, base_card, opened, pictures, place_options, tell
-from findalike.cli.train_metric import checked_out
+from findalike.cli.train_out import checked_out, out_options
 from findalike.cli.train_shown import compare, epochs
 from findalike.encode import file_card
 from findalike.encode.file_card import FileCard
@@ -25,9 +25,6 @@ from findalike.train.devise import Plan
 from findalike.train.words import MEASURES
 from findalike.types import Card
 
-out_option = click.option(
-    "--out", required=True, metavar="NAME.onnx", help="The result, beside which NAME.json is its card."
-)
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split and of all chance."
 )
@@ -52,7 +49,7 @@ Examples:
               "its tags. May be repeated. Without any, the folders.")  # fmt: skip
 @click.option("--text-encoder", metavar="NAME",
               help="Which words: clip:FOLDER; else those of --encoder, or findalike's own.")  # fmt: skip
-@out_option
+@out_options
 @click.option("--loss", type=click.Choice(devise.LOSSES), default=devise.RIDGE, show_default=True,
               help="contrastive brings pictures nearer to their own texts than to others; ridge is solved at "
               "once.")  # fmt: skip
@@ -68,8 +65,8 @@ Examples:
 @json_option
 def words(
     data: str | None, library: str | None, where: str | None, encoder: str | None, captions_file: str | None,
-    labels: str | None, columns: tuple[str, ...], text_encoder: str | None, out: str, loss: str,
-    measure: str | None, most: int, test: float, seed: int, device: str, json_file: str | None,
+    labels: str | None, columns: tuple[str, ...], text_encoder: str | None, out: str, replace: bool,
+    loss: str, measure: str | None, most: int, test: float, seed: int, device: str, json_file: str | None,
 ) -> int:  # fmt: skip
     """Train a head that brings pictures to what is said of them, so that words find them.
 
@@ -81,7 +78,7 @@ def words(
     Exits with 3 when files could not be read, with 130 when interrupted.
     """
     _check(data, library, captions_file, labels, columns)
-    target = checked_out(out)
+    target = checked_out(out, replace)
     asked = Source(data, library, where, encoder)
     with opened(asked) as (there, failures):
         base = base_card(there, asked)
@@ -92,8 +89,12 @@ def words(
         plan = Plan(loss, measure or devise.decides(said), most, test, seed, device)
         vectors = stored.space(there, base, said.pictures).vectors
         say(f"{number(len(said), 'picture')} with {number(len(said.sentences), 'text')}.")
-        with epochs(plan.measure) as watch:
-            line, chance, learned, outcome = devise.learn(said, vectors, texts, plan, watch)
+        try:
+            with epochs(plan.measure) as watch:
+                line, chance, learned, outcome = devise.learn(said, vectors, texts, plan, watch)
+        except KeyboardInterrupt:
+            say("Interrupted: nothing was written, and the same command begins anew.")
+            return INTERRUPTED
         of = data or there.path
         how = devise.trained(outcome, said, learned, plan, of)
         card = FileCard(file_card.HEAD, target.stem, 1, trained=how, source=_source(said, of))
