@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 import findalike
 import small_models as small
-from conftest import Cli
+from conftest import PROGRAM, Cli
 from findalike import settings
 from findalike.encode import catalog, file_card, file_text, text
 from findalike.encode.base import unit
@@ -536,6 +538,26 @@ def test_contrastive_training_runs_on_labels_and_draws_its_measure(
     assert json.loads(out.with_suffix(".json").read_text())["trained"]["measure"] == "map"
     with Image.open(out.with_suffix(".png")) as drawn:
         assert drawn.size == (800, 400)
+
+
+def test_what_is_interrupted_before_the_end_does_not_promise_to_go_on(
+    shop: Path, stocked: Path, tmp_path: Path
+) -> None:
+    endless = [str(PROGRAM), "train", "words", "--library", str(stocked), "--captions",
+               str(shop / "said.csv"), "--loss", "contrastive", "--epochs", "1000000", "--out",
+               str(tmp_path / "x.onnx")]  # fmt: skip
+    with subprocess.Popen(endless, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+        assert run.stderr
+        try:
+            begun = next(said for said in run.stderr if "64 texts" in said)
+            run.send_signal(signal.SIGTERM)
+            _, said = run.communicate(timeout=90)
+        finally:
+            run.kill()
+    assert (run.returncode, said.strip()) == (
+        130, "Interrupted: nothing was written, and the same command begins anew."
+    ), begun  # fmt: skip
+    assert not list(tmp_path.iterdir())
 
 
 def test_whitening_with_and_without_labels(cli: Cli, shop: Path, stocked: Path, tmp_path: Path) -> None:
