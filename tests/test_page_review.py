@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 import findalike
 from access import check_for_everyone, check_on_phones
 from browser import DESK, PHONE, Visitor, cell, link, pictures, toast, until
+from findalike import lock
 from findalike.web.config import Config, Limits
 from painted import painted
 from web import Served, serving
@@ -118,6 +119,21 @@ def test_a_review_by_keys_alone(served: Served, visitor: Visitor) -> None:
     page.keyboard.press("Escape")
     expect(review(page)).to_be_hidden()
     assert "review" not in page.url
+
+
+def test_an_answer_waits_for_other_writers(served: Served, visitor: Visitor) -> None:
+    visitor.forgive("409")
+    page = reviewing(visitor, served)
+    first, guess = on_stage(page), page.locator("#review .guess").inner_text()
+    with lock.held(Path(served.library.path), 0):
+        page.keyboard.press("Enter")
+        expect(review(page)).to_contain_text("Someone else is writing", timeout=10_000)
+        assert stands(served, first)[1] is not None
+    until(lambda: on_stage(page) != first, "another picture")
+    settled(page)
+    assert stands(served, first) == (guess, None)
+    expect(review(page)).not_to_contain_text("Someone else is writing")
+    expect(toast(page)).to_be_empty()
 
 
 def test_two_people_at_once(served: Served, visitor: Visitor) -> None:

@@ -9,6 +9,7 @@ const NOTHING = { column: null, cases: [], standing: null, values: [], notice: "
 export let review = { ...NOTHING, attributes: [] };
 
 const AHEAD = 2; // pictures, of which the second is loaded while the first is looked at
+const TRIES = 5; // of what is refused because others are writing
 const steps = []; // what was done here, to go back by
 
 function become(patch) {
@@ -27,7 +28,20 @@ const session = (() => {
   }
 })();
 
-const say = (path, more = {}) => send("POST", `/v1/review/${path}`, { column: review.column, session, count: AHEAD, ...more }, { again: false });
+/** Tells the server; where others are writing to the library, which refuses it whole, a few times more. */
+async function say(path, more = {}) {
+  const told = { column: review.column, session, count: AHEAD, ...more };
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send("POST", `/v1/review/${path}`, told, { again: false });
+    } catch (error) {
+      const locked = error.code === "library-locked" && tries < TRIES;
+      become({ notice: locked ? "Someone else is writing to the library just now: trying again…" : "" });
+      if (!locked) throw error;
+      await pause(1000);
+    }
+  }
+}
 
 /** Learns which attributes there are, and goes on with the one that was reviewed last. */
 export async function begin(signal) {
