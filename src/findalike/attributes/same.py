@@ -81,7 +81,7 @@ def _check(store: Store, column: str) -> None:
 def _unapplied(store: Store, column: str) -> str:
     """That a column was learned, and only labelled pictures have a value."""
     learned = store.sidecars.stamp(shelf.name_of(column)) is not None
-    if not learned or confidence_column(column) in store.columns():
+    if not learned or confidence_column(column) in store.columns() or not store.count(IsNull(column)):
         return ""
     return (
         f"{column} was learned, but only labelled pictures have it yet; for the others: findalike attributes "

@@ -101,10 +101,9 @@ def learn(
         for column in dict.fromkeys(columns):
             with _progress() as watch:
                 found.append(opened.learn_attribute(column, values=wanted, watch=watch, **options))
+            _show(found[-1], not as_json)  # before another column may be refused
     if as_json:
         click.echo(json.dumps([_record(each) for each in found], ensure_ascii=False, indent=1))
-    for each in found:
-        _show(each, not as_json)
     if picture is not None:
         confusion.write([_confusion(each.info) for each in found if each.info.accuracy is not None], picture)
         say(f"Wrote {picture}")
