@@ -274,6 +274,20 @@ def test_queries_that_are_left_with_nothing_to_find_are_refused(
     assert len(contents) == 36
 
 
+def test_what_the_encoder_under_a_head_was_trained_on_counts_too(
+    opened: findalike.Library, contents: dict[str, str], tmp_path: Path
+) -> None:
+    first, second, *_ = contents.values()
+    small.head(tmp_path / "under.onnx", BASE, 4, trained={"pictures": file_card.pictures([first])})
+    under = catalog.find(f"file:{tmp_path / 'under'}")
+    small.head(tmp_path / "over.onnx", under, 3, trained={"pictures": file_card.pictures([second])})
+    found = truth.pictures(opened.store.assets())
+    known = compare.seen(catalog.find(f"file:{tmp_path / 'over'}"), found)
+    assert {each.sha256 for each, is_known in zip(found.assets, known, strict=True) if is_known} == {
+        first, second
+    }  # fmt: skip
+
+
 def test_pairs_of_the_training_are_left_out(
     opened: findalike.Library, contents: dict[str, str], tmp_path: Path
 ) -> None:

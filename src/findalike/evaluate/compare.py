@@ -61,11 +61,13 @@ def root(card: Card) -> Card | None:
 
 
 def seen(card: Card, pictures: Pictures) -> NDArray[np.bool_]:
-    """Which of some pictures an encoder was trained on, as far as its card names them."""
-    contents = [asset.sha256 for asset in pictures.assets]
-    return np.array(
-        pairs.seen(card, contents) if pairs.is_trained(card) else [False] * len(contents), np.bool_
-    )
+    """Which of some pictures an encoder, or one that is under it, was trained on, as far as their cards name
+    them. Raises UsageError, EncoderError."""
+    if not pairs.is_trained(card):
+        return np.zeros(len(pictures), np.bool_)
+    own = np.array(pairs.seen(card, [asset.sha256 for asset in pictures.assets]), np.bool_)
+    base = pairs.base(card)
+    return own if base is None else own | seen(base, pictures)
 
 
 def unseen(task: Task, cards: Iterable[Card]) -> Task:
