@@ -68,11 +68,13 @@ function ask(first) {
   const { activeElement } = document;
   const held = parts.ask.contains(activeElement);
   const field = $("input", parts.ask);
-  const typed = first && first === shown ? field?.value : "";
+  const same = first && first === shown;
+  const typed = same ? field?.value : "";
   const inField = field !== null && activeElement === field;
   fill(parts.ask, review.notice && h("p", { class: "notice", role: "status" }, review.notice),
     first ? question(first) : empty(), standing());
   if (typed) $("input", parts.ask).value = typed;
+  if (!same) parts.ask.scrollTop = 0; // nobody accepts what is out of sight
   if (held) ((inField && $("input", parts.ask)) || parts.ask).focus({ preventScroll: true });
   parts.ask.setAttribute("aria-busy", review.busy);
 }
@@ -81,7 +83,7 @@ function question(first) {
   return [h("section", { class: "predicted" }, h("h3", {}, `${review.column}?`),
     h("p", { class: "guess" }, first.value === null ? "Nothing predicted" : called(first.value)),
     first.confidence !== null && h("p", { class: "tip" }, `${percent(first.confidence)} sure`),
-    first.value !== null && keyed("check", "Accept", "Enter", accept, "main")),
+    first.value !== null && keyed("check", `Accept ${called(first.value)}`, "Enter", accept, "main")),
   h("section", {}, h("h3", {}, "Or choose"), h("ol", { class: "choices" }, first.choices.map(choice))),
   otherForm(),
   keyed("right", "Skip", "S", skip, "quiet skip-case")];
