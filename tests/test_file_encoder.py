@@ -25,7 +25,7 @@ from findalike import pixels, regions, settings
 from findalike.encode import catalog, file, file_card, learned
 from findalike.encode.base import encode, unit
 from findalike.encode.file_card import FileCard
-from findalike.errors import EncoderError, FindalikeError, UsageError
+from findalike.errors import EncoderError, FindalikeError, LibraryMismatch, UsageError
 from findalike.sidecars import MemorySidecars
 from findalike.types import Origin, Picture
 from findalike.web.config import Config
@@ -756,3 +756,28 @@ def test_a_card_that_was_changed_since_is_refused(opened: findalike.Library, tmp
         with pytest.raises(EncoderError, match=r"\.json says another preprocessing than when file:head-"):
             library.search(drawing(77), encoder=library_space(library))
         assert "says another preprocessing" in "\n".join(each.detail for each in library.check())
+
+
+def test_an_encoder_is_forgotten_and_the_library_goes_on(
+    opened: findalike.Library, tmp_path: Path, cli: Cli
+) -> None:
+    """Also one whose files are gone; what it was made from, and what the library began with, stay."""
+    small.head(tmp_path / "head.onnx", BASE, DIM)
+    opened.add(encoder=f"file:{tmp_path / 'head.onnx'}")
+    before, first = set(opened.store.cards()), next(iter(opened.store.cards()))
+    space = next(each for each in before if each.startswith("file:head-"))
+    for path in tmp_path.glob("head.*"):
+        path.unlink()
+    for name, why in ((BASE.space, "is made from"), (first, "began with")):
+        with pytest.raises(UsageError, match=why):
+            opened.remove_encoder(name)
+    with pytest.raises(LibraryMismatch, match="has no nothing"):
+        opened.remove_encoder("nothing")
+    opened.close()
+    done = cli("remove", "--encoder", space, "--library", opened.path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Forgot {space}.")
+    with findalike.open(opened.path, "r") as library:
+        assert set(library.store.cards()) == before - {space}
+        assert len(library) == 6
+        assert not [problem for problem in library.check() if problem.kind == "card"]

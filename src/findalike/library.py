@@ -350,6 +350,24 @@ class Library(Learning, Attributes, Cleanup):
                 self.people.follow()
         return chosen
 
+    def remove_encoder(self, name: str, wait: float = 0) -> str:
+        """Forget the space of an encoder, by its name or reference or the space's own name, with all its
+        vectors; the pictures and other spaces stay. Returns the space. Raises LibraryMismatch for one that is
+        not there, UsageError for the library's first and one that another is made from, LibraryLocked."""
+        cards = self.store.cards()
+        space = next((card.space for card in cards.values() if catalog.answers_to(card, name)), None)
+        if space is None:
+            raise LibraryMismatch(f"the library {self.path} has no {name}; it has {', '.join(cards)}")
+        if space == next(iter(cards)):
+            raise UsageError(f"{space} is what the library {self.path} began with: make another library")
+        bases = {card.space: card.preprocessing.get("base", {}).get("space") for card in cards.values()}
+        if made := next((each for each, base in bases.items() if base == space), None):
+            raise UsageError(f"{made} is made from {space}: remove that first")
+        with self._writing(wait):
+            self.store.remove_space(space)
+        self._open_spaces.pop(space, None)
+        return space
+
     def _chosen(self, what: Sequence[str], where: str | None, missing: bool) -> list[Asset]:
         passes = parse_filter(where, self.store.columns()) if where else None
         named = self._named(what)

@@ -134,23 +134,31 @@ def _beyond_repair(error: LibraryError) -> str:
 Examples:
   findalike remove ~/Pictures/old
   findalike remove --missing --dry-run
-  findalike remove --where "folder like '%/tmp%'" """
+  findalike remove --where "folder like '%/tmp%'"
+  findalike remove --encoder file:shop.onnx"""
 )
 @click.argument("what", nargs=-1, metavar="[PATH|id:…]...")
 @library_option
 @click.option("--where", metavar="EXPR", help="Those whose metadata passes.")
 @click.option("--missing", is_flag=True, help="Those whose file is gone.")
+@click.option("--encoder", metavar="NAME", help="Instead of pictures: an encoder, with all its vectors.")
 @click.option("--dry-run", is_flag=True, help="Only list them.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def remove(
-    what: tuple[str, ...], library: str | None, where: str | None, missing: bool, dry_run: bool, yes: bool
-) -> None:
+    what: tuple[str, ...], library: str | None, where: str | None, missing: bool, encoder: str | None,
+    dry_run: bool, yes: bool,
+) -> None:  # fmt: skip
     """Forget pictures: by path (a folder stands for all in it) or id; of those, or of all, only what passes
     --where and, with --missing, what has no file any more. Files are never touched."""
-    if not (what or where or missing):
-        raise click.UsageError("nothing to remove: give a path, id:…, --where or --missing")
+    if encoder and (what or where or missing or dry_run):
+        raise click.UsageError("--encoder stands alone: it forgets vectors, and no picture")
+    if not (what or where or missing or encoder):
+        raise click.UsageError("nothing to remove: give a path, id:…, --where, --missing or --encoder")
     findalike.open(library, "r").close()  # never makes a library
     with findalike.open(library) as opened:
+        if encoder:
+            click.echo(f"Forgot {printable(opened.remove_encoder(encoder))}. The pictures stay.")
+            return
         chosen = opened.remove(*what, where=where, missing=missing, dry_run=True)
         pictures = number(len(chosen), "picture")
         _list(chosen)
