@@ -88,8 +88,8 @@ def words(
         tell(said.notes, failures)
         plan = Plan(loss, measure or devise.decides(said), most, test, seed, device)
         vectors = stored.space(there, base, said.pictures).vectors
-        say(f"{number(len(said), 'picture')} with {number(len(said.sentences), 'text')}.")
         try:
+            say(f"{number(len(said), 'picture')} with {number(len(said.sentences), 'text')}.")
             with epochs(plan.measure) as watch:
                 line, chance, learned, outcome = devise.learn(said, vectors, texts, plan, watch)
         except KeyboardInterrupt:
