@@ -79,10 +79,10 @@ def compare(comparisons: Sequence[Comparison], to_stdout: bool) -> None:
 def verdict(first: Comparison) -> str:
     """Whether it is better, by its first measure."""
     if math.isnan(first.p):
-        return (f"{first.metric} {first.difference.value:+.3f} on the pictures of "
-                f"{number(first.classes, 'class', 'classes')} that were not learned, too few to tell what "
-                "others gain: give pictures of more classes, or measure on other pictures of the same with "
-                "--split random.")  # fmt: skip
+        return (
+            f"{first.metric} {first.difference.value:+.3f} on {first.classes:,} classes, or groups of pairs, "
+            "that were not learned: too few to tell what others gain. Give more of them."
+        )
     if first.better:
         return (
             f"Better than what it began from: {first.metric} {first.difference.value:+.3f}, p {first.p:.4f}."
