@@ -131,7 +131,8 @@ def verify(files: Mapping[str, Path], wanted: Mapping[str, str], space: str) -> 
         if (found := sha256(path)) != wanted[role]:
             raise EncoderError(
                 f"{path} is not the file that {space} was made of: its SHA-256 is {found}, not "
-                f"{wanted[role]}; put that one back, or index the folders into a new library"
+                f"{wanted[role]}; put that one back, or take it out of the library: "
+                f"findalike remove --encoder {space}"
             )
 
 
