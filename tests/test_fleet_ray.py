@@ -112,6 +112,11 @@ def test_a_file_that_kills_workers_is_a_failure_and_ray_says_nothing(tmp_path: P
     assert not [line for line in (run.stdout + run.stderr).splitlines() if "raylet" in line or "Ray" in line]
 
 
+def interruptible() -> None:
+    """In the program that is started: a shell that runs the tests in the background has it passed over."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     tmp_path: Path, album: Path
 ) -> None:
@@ -122,7 +127,7 @@ def test_an_interruption_keeps_what_was_done_and_ends_the_ray_that_was_started(
     ]  # fmt: skip
     process = subprocess.Popen(
         command, env={**os.environ, "FINDALIKE_BATCH_ROWS": "100"}, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible,
     )  # fmt: skip
     until = time.monotonic() + 300
     while held(tmp_path / "library") < 100 and process.poll() is None and time.monotonic() < until:

@@ -128,7 +128,10 @@ def _lacking(asset: Asset, measures: Measures) -> list[str]:
 def _filled(asset: Asset, small: bytes, measures: Measures) -> Asset:
     width, height = (asset.metadata.get(side) for side in ("width", "height"))
     size = (width, height) if isinstance(width, int) and isinstance(height, int) else None
-    found, lacking = of_jpeg(small, size), _lacking(asset, measures)
+    try:
+        found, lacking = of_jpeg(small, size), _lacking(asset, measures)
+    except (OSError, ValueError):  # a small picture that is spoilt tells nothing
+        return asset
     return replace(asset, metadata={**asset.metadata, **{name: found[name] for name in lacking}})
 
 
