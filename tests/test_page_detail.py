@@ -41,7 +41,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Iterat
             *(photographs / "photos" / f"{name}.jpg" for name in ("chelsea", "coffee", "rocket")),
             regions="grid",
         )
-    with serving(path, mode="r") as served:
+    with serving(path) as served:
         yield served
 
 

@@ -65,7 +65,7 @@ def cinema(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[S
     with findalike.open(path) as library:
         report = library.add(folder)
     assert not report.failures
-    with serving(path, mode="r") as served:
+    with serving(path) as served:
         yield served
 
 
